@@ -1,0 +1,140 @@
+/* The seam between the engine and what schedules it.
+ *
+ * core is compiled twice, once against each back end:
+ *   sim/      every task is a fiber on one OS thread; time is virtual; every choice is drawn from one decision stream
+ *   threads/  every task is a pthread; time is CLOCK_MONOTONIC
+ * Both provide "sched/sched.h" (found by include path), which includes this header and adds, as static inline
+ * functions, the mutex and the atomics below. Nothing outside core/sched asks which one it runs on.
+ *
+ * From sched/sched.h:
+ *
+ *   struct mutex;                               not recursive; may be held across no park
+ *   MUTEX_INIT
+ *   void mutex_init(struct mutex *m);           void mutex_destroy(struct mutex *m);  asserts that it is free
+ *   void mutex_lock(struct mutex *m);           void mutex_unlock(struct mutex *m);
+ *   void mutex_assert_held(struct mutex *m);    by the calling task
+ *
+ *   struct atomic32, struct atomic64            shared words. On sim every access is a point where others may run
+ *   ATOMIC_INIT(v)
+ *   uintN_t aN_load(p)          seq_cst         void aN_store(p, v)       release
+ *   uintN_t aN_add(p, v)        seq_cst, returns the OLD value; aN_sub, aN_or, aN_and likewise
+ *   uintN_t aN_xchg(p, v)       seq_cst, old value
+ *   bool    aN_cas(p, uintN_t *expect, v)       seq_cst, strong; on failure *expect is what was there
+ *   void    fence_full(void)                    the smp_mb() of store-then-load protocols
+ *           "any of the read-modify-writes, then aN_load" is ordered without it; "aN_store, then aN_load" is not. It
+ *           orders and publishes nothing: what the other side reads is published by releases and acquires
+ *   uint32_t shm_load32(const uint32_t *p)      acquire load of a word shared with user space (ring heads and tails)
+ *   void shm_store32(uint32_t *p, uint32_t v)   release store of such a word
+ */
+#ifndef CORE_SCHED_SEAM_H
+#define CORE_SCHED_SEAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sched_task;
+typedef void sched_task_fn(void *arg);
+
+#define SCHED_NEVER UINT64_MAX
+
+/* Starts a task. `name` is copied (15 characters). 0 and *out, or -EAGAIN when no thread could be made. The task must
+ * be joined exactly once, which frees it. */
+int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg);
+void sched_join(struct sched_task *t);
+struct sched_task *sched_self(void);
+const char *sched_name(const struct sched_task *t);
+
+/* One pointer of the task's own, NULL at first; the engine keeps "which process, which io-wq" behind it. */
+void *sched_local(void);
+void sched_set_local(void *p);
+
+/* Nanoseconds: virtual on sim (from 0, moves only when nothing can run, or by sched_advance), CLOCK_MONOTONIC on
+ * threads. */
+uint64_t sched_now(void);
+
+/* Lets time pass as if the caller had computed for so long: tasks whose deadline is passed wake. Nothing on threads,
+ * where time passes by itself. */
+void sched_advance(uint64_t ns);
+
+/* Park and unpark: one token per task. park consumes the token, waiting for it until `deadline` (a sched_now() time, or
+ * SCHED_NEVER); true: the token was there, false: the deadline passed. unpark sets the token and never blocks. A park
+ * may return true without a matching unpark (spuriously, and on sim by decision): callers loop over their condition. */
+bool sched_park(uint64_t deadline);
+void sched_unpark(struct sched_task *t);
+
+/* On sim spawn, join, park, unpark, notify and sched_point are scheduling points, as are a mutex taken, a mutex released
+ * and every atomic access. errno is kept over all of them, as it is each thread's own. */
+
+/* The kernel's TIF_NOTIFY_SIGNAL: a flag on a task that ends its interruptible sleep. notify sets it and unparks. */
+void sched_notify(struct sched_task *t);
+bool sched_notified(void);	/* of the caller */
+void sched_clear_notify(void);	/* ordered before the loads that follow: clear, then look for work */
+
+/* A blocking section: between begin and end the task counts as asleep, as a PF_IO_WORKER in schedule() does. The hooks
+ * are called by begin (sleeping) and end (running), in the task itself; a task without hooks has none called. Sections
+ * do not nest. */
+typedef void sched_hook_fn(void *arg);
+void sched_set_hooks(sched_hook_fn *sleeping, sched_hook_fn *running, void *arg);
+void sched_block_begin(void);
+void sched_block_end(void);
+
+/* A point where another task may run; `where` is a literal naming it in traces. Nothing on threads. */
+void sched_point(const char *where);
+
+/* A choice among n, from 1 to 256, that the real thing would leave to luck: on sim drawn from the decision stream, on threads from
+ * a per-task generator seeded by sched_run's seed. `what` names it in the trace. */
+uint32_t sched_choose(uint32_t n, const char *what);
+
+/* Running: one schedule from start to end. On sim the calling OS thread becomes the scheduler and `fn` its first fiber,
+ * named "main"; there is one simulator per process, and outside a run only what needs no other task works (mutexes,
+ * atomics, sched_local). On threads fn is simply called. Every spawned task must have been joined when fn returns, and
+ * runs do not nest. */
+enum sched_strategy {
+	SCHED_WALK,	/* from the seed: it sets how often this run switches tasks and wakes sleepers for nothing */
+	SCHED_REPLAY,	/* the recorded choices; past their end choice 0 ("go on with the current task") */
+};
+
+/* One decision of a run, as the trace function sees it when it is made (on sim; threads have none): `self` took choice
+ * `chosen` among `n`. */
+struct sched_decision {
+	uint64_t index, point, now;
+	const struct sched_task *self;
+	const char *what;	/* a literal: "run", "spurious" or what sched_choose was given */
+	uint32_t n, chosen;
+	const struct sched_task *next;	/* of "run": who goes on */
+};
+typedef void sched_trace_fn(void *arg, const struct sched_decision *d);
+
+struct sched_config {
+	enum sched_strategy strategy;
+	uint64_t seed;
+	const uint8_t *decisions;	/* REPLAY: nr_decisions choices, one byte each, taken modulo the number there is */
+	size_t nr_decisions;
+	uint8_t *log;			/* may be NULL: the choices made are written here, up to log_cap */
+	size_t log_cap;
+	uint64_t max_points;		/* 0: no limit. Past it the run is ended as SCHED_RUNAWAY */
+	sched_trace_fn *trace;		/* may be NULL; must not call into sched but for sched_name */
+	void *trace_arg;
+};
+
+enum sched_end {
+	SCHED_DONE,	/* fn returned */
+	SCHED_QUIESCENT,	/* nothing can ever run again and fn has not returned (sim decides this exactly, at once) */
+	SCHED_RUNAWAY,	/* max_points used up: a livelock */
+};
+
+struct sched_result {
+	enum sched_end end;
+	uint64_t points;	/* scheduling points passed */
+	uint64_t decisions;	/* choices with more than one alternative; min(decisions, log_cap) are in the log */
+	uint64_t switches;
+	uint64_t hash;		/* of every choice made; equal runs have equal hashes */
+	char stuck[512];	/* QUIESCENT, RUNAWAY: each unfinished task, where it sleeps and its last sched_point */
+};
+
+/* After QUIESCENT or RUNAWAY the fibers are abandoned where they stand: what they own is lost, and only the arena of the
+ * engine (engine.h) can be reset. Always 0 ends and SCHED_DONE on threads. */
+void sched_run(const struct sched_config *cfg, sched_task_fn *fn, void *arg, struct sched_result *out);
+
+#endif

@@ -1,0 +1,113 @@
+/* io-wq: the worker pool of a task. It knows work items, never requests.
+ *
+ * One io_wq per task that uses rings. Two accounts, bounded and unbounded, each with a limit, counts, a FIFO list of
+ * pending work, a list of free workers and one of all. Hashed work of one bucket runs in order, one at a time.
+ *
+ * A work item:
+ *
+ *	          io_wq_enqueue                 io_get_next_work            do_work
+ *	  (owner) ------------> PENDING (list) ----------------> TAKEN -> CURRENT -> (owner, by free_work)
+ *	                          |   cancel: unlinked, CANCEL set, do_work in the canceller's context
+ *
+ * TAKEN and CURRENT are visible to io_wq_cancel_cb without a gap (the kernel's "next_work", "cur_work").
+ *
+ * A worker:
+ *
+ *	  create_io_worker      io_wq_worker       work taken            list empty
+ *	  ----------------> UP --------------> FREE ---------> BUSY ------------------> FREE
+ *	                                        | 5 s idle and not the last, or EXIT, or EXIT_ON_IDLE
+ *	                                        v
+ *	                                       GONE (nr_workers-- under the account's lock, list looked at once more)
+ *
+ * Behaviour follows 6.18's io_uring/io-wq.c with the later fixes; what differs is noted where the code chooses. */
+#ifndef CORE_WQ_IO_WQ_H
+#define CORE_WQ_IO_WQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/list.h"
+#include "sched/sched.h"
+
+enum {
+	IO_WQ_WORK_CANCEL = 1,
+	IO_WQ_WORK_HASHED = 2,
+	IO_WQ_WORK_UNBOUND = 4,
+	IO_WQ_WORK_CONCURRENT = 16,
+	IO_WQ_HASH_SHIFT = 24,	/* upper 8 bits are used for the bucket */
+};
+
+enum io_wq_cancel { IO_WQ_CANCEL_OK, IO_WQ_CANCEL_RUNNING, IO_WQ_CANCEL_NOTFOUND };
+
+struct io_wq_work {
+	struct list node;
+	struct atomic32 flags;
+};
+
+struct io_wq;
+
+/* The hash map: buckets in use, and the pools that wait for one. Shared by the pools made through one ring. Counted. */
+struct io_wq_hash;
+struct io_wq_hash *io_wq_hash_new(void);
+void io_wq_hash_put(struct io_wq_hash *h);
+
+/* A creation request travels to the owner as one of these; run in the owner's context by its task work. */
+struct io_wq_callback {
+	struct list node;
+	void (*run)(struct io_wq_callback *cb);
+};
+
+/* What the pool needs of its owner; all are called without any of the pool's locks held. */
+struct io_wq_data {
+	struct io_wq_hash *hash;	/* referenced by the pool */
+	void *owner;			/* passed back below */
+	const char *owner_name;		/* workers are called iou-wrk-<owner_name> */
+	void (*worker_start)(void *owner);	/* in a new worker, first thing: become a thread of the owner's process */
+	void (*worker_end)(void *owner);	/* in a worker, last thing */
+	void (*do_work)(struct io_wq_work *work);	/* issue; sees IO_WQ_WORK_CANCEL and completes -ECANCELED then */
+	struct io_wq_work *(*free_work)(struct io_wq_work *work);	/* drops the pool's reference; returns a follower */
+	/* Hands cb to the owner's task work (TWA_SIGNAL); false: the owner is exiting. */
+	bool (*queue_creation)(void *owner, struct io_wq_callback *cb);
+	/* Withdraws a queued cb the match says yes to; returns it or NULL. */
+	struct io_wq_callback *(*withdraw_creation)(void *owner, bool (*match)(struct io_wq_callback *cb, void *arg),
+						    void *arg);
+};
+
+/* bounded, unbounded: the limits. 0 or -ENOMEM. */
+int io_wq_create(struct io_wq **out, unsigned int bounded, unsigned int unbounded, const struct io_wq_data *data);
+
+/* Marks work as hashed by key (any number naming the object); call before enqueue. */
+void io_wq_hash_work(struct io_wq_work *work, uint32_t key);
+bool io_wq_is_hashed(const struct io_wq_work *work);
+
+void io_wq_enqueue(struct io_wq *wq, struct io_wq_work *work);
+
+/* cancel_cb: pending work that matches is completed cancelled at once in the caller's context (do_work with CANCEL, then
+ * free_work); running work is flagged CANCEL and its worker notified. all: every match, else the first. match runs under
+ * a lock of the pool and must not take one that nests outside it. */
+typedef bool io_wq_match_fn(struct io_wq_work *work, void *data);
+enum io_wq_cancel io_wq_cancel_cb(struct io_wq *wq, io_wq_match_fn *match, void *data, bool all);
+
+/* Limits: values of 0 leave as is; previous limits are written back. */
+void io_wq_max_workers(struct io_wq *wq, unsigned int count[2]);
+
+/* The task's last ring went away / one came back: idle workers leave at once. */
+void io_wq_set_exit_on_idle(struct io_wq *wq, bool enable);
+
+/* Exit, two phases: start forbids creation; put_and_exit signals every worker, waits until all are gone, cancels what
+ * is still pending, frees the pool. Both by the owner. */
+void io_wq_exit_start(struct io_wq *wq);
+void io_wq_put_and_exit(struct io_wq *wq);
+
+/* Is the caller a worker (of any pool)? Its pool, or NULL. */
+struct io_wq *io_wq_current(void);
+/* True when the current worker's work has been told to stop (its pool exits): io_wq_worker_stopped(). */
+bool io_wq_worker_stopped(void);
+
+/* Readable picture of the pool: accounts, lists, buckets, workers and what each does. */
+struct text;
+void io_wq_dump(struct io_wq *wq, struct text *out);
+/* The numbered invariants of the pool (see io_wq.c); asserts. The pool must be at rest for the caller (sim: any time). */
+void io_wq_check(struct io_wq *wq);
+
+#endif

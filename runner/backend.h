@@ -1,0 +1,69 @@
+/* A back end: what the executor needs of an implementation, as one table of calls. Three rows exist: the engine on sim
+ * and the engine on threads (runner/engine_backend.c, linked against one build or the other) and a real kernel
+ * (runner/kernel_backend.c). All calls return 0 or more, or -errno.
+ *
+ * The executor's own threads of control are the back end's too: on sim they are fibers. */
+#ifndef RUNNER_BACKEND_H
+#define RUNNER_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runner/record.h"
+
+struct io_uring_params;
+typedef void backend_fn(void *arg);
+
+struct backend {
+	enum rec_runner runner;
+	uint32_t record_flags;	/* RECF_FRESH | RECF_STAMPS | RECF_EXACT as they hold here */
+	void (*describe)(struct record *rec);	/* release and fs */
+
+	/* tasks and processes */
+	int (*spawn)(void **task, const char *name, backend_fn *fn, void *arg);
+	void (*join)(void *task);
+	/* A child process that starts with copies of this one's descriptors and runs fn in its first task. Its tasks end by
+	 * returning or by exit_process; wait_process returns when all are gone, with the wait status (0: exited). */
+	int (*fork_process)(void **proc, backend_fn *fn, void *arg);
+	int (*wait_process)(void *proc);
+	void (*exit_process)(void);	/* may return (engine): then return from fn at once */
+	bool (*exiting)(void);
+	int (*wait_word)(uint32_t *word, uint32_t seen);	/* futex */
+	void (*wake_word)(uint32_t *word);
+	uint64_t (*now)(void);
+	void (*relax)(void);	/* a moment in user mode */
+
+	/* descriptors; all reads and writes here never sleep (-EAGAIN instead) */
+	int (*pipe)(int fds[2], unsigned int capacity, int flags);
+	int (*eventfd)(uint64_t count, int flags);
+	int (*file)(uint64_t size);	/* a scratch file of `size` bytes TOKEN_INIT, unlinked */
+	ssize_t (*read)(int fd, void *buf, size_t len, int64_t off);
+	ssize_t (*write)(int fd, const void *buf, size_t len, int64_t off);
+	int (*close)(int fd);
+	int (*poll)(int fd, unsigned int events);
+	int (*reopen)(int fd, int flags);
+	int (*file_size)(int fd, uint64_t *size);
+
+	/* rings */
+	int (*setup)(unsigned int entries, struct io_uring_params *p);
+	int (*enter)(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, const void *arg,
+		     size_t argsz);
+	void *(*mmap)(int fd, size_t len, uint64_t offset);	/* NULL: refused */
+	int (*munmap)(void *addr, size_t len);
+
+	uint64_t wait_bound_ns;	/* how long a wait may take before it is called stuck (in the back end's time) */
+	uint64_t probe_bound_ns;	/* how long the last probes wait for references to go away */
+};
+
+extern const struct backend backend_engine;	/* of the build it is linked with */
+extern const struct backend backend_kernel;
+
+/* Where the kernel's scratch files are made; an open directory. Set before the first stream. */
+void backend_kernel_scratch(int dirfd);
+
+/* 0 where io_uring works here, else -errno with *why (a literal: missing, forbidden by sysctl, by seccomp, ...). */
+int backend_kernel_probe(const char **why);
+
+#endif
