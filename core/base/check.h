@@ -15,8 +15,8 @@
  *		return check_main(argc, argv, tests, CHECK_COUNT(tests));
  *	}
  *
- * A check never leaves the function it stands in, so it may stand on any stack (a fiber's, a thread's, a signal
- * handler's no) and in any function; it has a value, so the test can stop by itself where going on makes no sense. */
+ * A check never leaves the function it stands in, so it may stand in any function and on any stack, a fiber's or a
+ * thread's (not a signal handler's). It has a value, so a test can stop by itself where going on makes no sense. */
 #ifndef CORE_BASE_CHECK_H
 #define CORE_BASE_CHECK_H
 
@@ -29,7 +29,12 @@ struct check_test {
 	void (*run)(void);
 };
 
-#define CHECK_TEST(fn) { #fn, fn }
+/* clang-format off: it takes the initialiser for a block */
+#define CHECK_TEST(fn)                                                                                                 \
+	{                                                                                                              \
+#fn, fn                                                                                                \
+	}
+/* clang-format on */
 #define CHECK_COUNT(tests) (sizeof(tests) / sizeof((tests)[0]))
 
 /* Runs all tests, or those named in argv[1..], one after the other, and prints one line for each:

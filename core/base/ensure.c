@@ -33,6 +33,7 @@ _Noreturn void ensure_fail(const char *file, int line, const char *func, const c
 
 _Noreturn void ensure_fail_op(const char *file, int line, const char *func, const char *what, int64_t a, int64_t b)
 {
-	fprintf(stderr, "%s:%d: %s: ensure failed: %s (%" PRId64 " against %" PRId64 ")\n", file, line, func, what, a, b);
+	fprintf(stderr, "%s:%d: %s: ensure failed: %s (%" PRId64 " against %" PRId64 ")\n", file, line, func, what, a,
+		b);
 	die();
 }

@@ -1,0 +1,200 @@
+/* Nothing but assertions: our numbers are the system's, where the system's headers are new enough to have them.
+ *
+ * A macro is found by #ifdef. An enumerator is not; a macro that came in the same release or a later one stands for it:
+ *	6.5 IORING_SETUP_NO_MMAP	6.8 IORING_FIXED_FD_NO_CLOEXEC	6.12 IORING_FEAT_MIN_TIMEOUT
+ *	6.14 IORING_FEAT_RW_ATTR	6.15 IORING_FEAT_NO_IOWAIT	6.17 IORING_NOP_TW	6.18 IORING_SETUP_CQE_MIXED */
+#include "core/base/uapi.h"
+
+#include <stddef.h>
+
+#include <linux/fs.h>
+
+#define SAME(name) _Static_assert(AU_##name == IORING_##name, "AU_" #name " is not IORING_" #name)
+
+_Static_assert(AU_OP_READ_MULTISHOT == IORING_OP_SENDMSG_ZC + 1, "our opcodes do not follow the system's");
+_Static_assert(AU_REGISTER_PBUF_STATUS == IORING_REGISTER_FILE_ALLOC_RANGE + 1, "nor do our register opcodes");
+
+_Static_assert(sizeof(struct au_buf_status) == 40, "");
+_Static_assert(sizeof(struct au_napi) == 16, "");
+_Static_assert(sizeof(struct au_clock_register) == 16, "");
+_Static_assert(sizeof(struct au_clone_buffers) == 32, "");
+_Static_assert(sizeof(struct au_region_desc) == 64, "");
+_Static_assert(sizeof(struct au_mem_region_reg) == 32, "");
+_Static_assert(sizeof(struct au_reg_wait) == 64, "");
+_Static_assert(offsetof(struct au_reg_wait, sigmask) == 24, "");
+
+#ifdef IORING_SETUP_NO_MMAP
+SAME(SETUP_NO_MMAP);
+#endif
+#ifdef IORING_SETUP_REGISTERED_FD_ONLY
+SAME(SETUP_REGISTERED_FD_ONLY);
+#endif
+#ifdef IORING_SETUP_NO_SQARRAY
+SAME(SETUP_NO_SQARRAY);
+#endif
+#ifdef IORING_SETUP_HYBRID_IOPOLL
+SAME(SETUP_HYBRID_IOPOLL);
+#endif
+#ifdef IORING_SETUP_CQE_MIXED
+SAME(SETUP_CQE_MIXED);
+#endif
+#ifdef IORING_NOP_INJECT_RESULT
+SAME(NOP_INJECT_RESULT);
+#endif
+#ifdef IORING_NOP_FILE
+SAME(NOP_FILE);
+#endif
+#ifdef IORING_NOP_FIXED_FILE
+SAME(NOP_FIXED_FILE);
+#endif
+#ifdef IORING_NOP_FIXED_BUFFER
+SAME(NOP_FIXED_BUFFER);
+#endif
+#ifdef IORING_NOP_TW
+SAME(NOP_TW);
+#endif
+#ifdef IORING_NOP_CQE32
+SAME(NOP_CQE32);
+#endif
+#ifdef IORING_TIMEOUT_MULTISHOT
+SAME(TIMEOUT_MULTISHOT);
+#endif
+#ifdef IORING_ASYNC_CANCEL_USERDATA
+SAME(ASYNC_CANCEL_USERDATA);
+#endif
+#ifdef IORING_ASYNC_CANCEL_OP
+SAME(ASYNC_CANCEL_OP);
+#endif
+#ifdef IORING_RECVSEND_BUNDLE
+SAME(RECVSEND_BUNDLE);
+#endif
+#ifdef IORING_SEND_ZC_REPORT_USAGE
+SAME(SEND_ZC_REPORT_USAGE);
+#endif
+#ifdef IORING_SEND_VECTORIZED
+SAME(SEND_VECTORIZED);
+#endif
+#ifdef IORING_NOTIF_USAGE_ZC_COPIED
+SAME(NOTIF_USAGE_ZC_COPIED);
+#endif
+#ifdef IORING_ACCEPT_DONTWAIT
+SAME(ACCEPT_DONTWAIT);
+#endif
+#ifdef IORING_ACCEPT_POLL_FIRST
+SAME(ACCEPT_POLL_FIRST);
+#endif
+#ifdef IORING_MSG_RING_FLAGS_PASS
+SAME(MSG_RING_FLAGS_PASS);
+#endif
+#ifdef IORING_FIXED_FD_NO_CLOEXEC
+SAME(FIXED_FD_NO_CLOEXEC);
+#endif
+#ifdef IORING_URING_CMD_MULTISHOT
+SAME(URING_CMD_MULTISHOT);
+#endif
+#ifdef IORING_RW_ATTR_FLAG_PI
+SAME(RW_ATTR_FLAG_PI);
+#endif
+#ifdef IORING_CQE_F_BUF_MORE
+SAME(CQE_F_BUF_MORE);
+#endif
+#ifdef IORING_CQE_F_SKIP
+SAME(CQE_F_SKIP);
+#endif
+#ifdef IORING_CQE_F_32
+SAME(CQE_F_32);
+#endif
+#ifdef IORING_OFF_PBUF_RING
+SAME(OFF_PBUF_RING);
+#endif
+#ifdef IORING_OFF_PBUF_SHIFT
+SAME(OFF_PBUF_SHIFT);
+#endif
+#ifdef IORING_OFF_MMAP_MASK
+SAME(OFF_MMAP_MASK);
+#endif
+#ifdef IORING_ENTER_ABS_TIMER
+SAME(ENTER_ABS_TIMER);
+#endif
+#ifdef IORING_ENTER_EXT_ARG_REG
+SAME(ENTER_EXT_ARG_REG);
+#endif
+#ifdef IORING_ENTER_NO_IOWAIT
+SAME(ENTER_NO_IOWAIT);
+#endif
+#ifdef IORING_FEAT_REG_REG_RING
+SAME(FEAT_REG_REG_RING);
+#endif
+#ifdef IORING_FEAT_RECVSEND_BUNDLE
+SAME(FEAT_RECVSEND_BUNDLE);
+#endif
+#ifdef IORING_FEAT_MIN_TIMEOUT
+SAME(FEAT_MIN_TIMEOUT);
+#endif
+#ifdef IORING_FEAT_RW_ATTR
+SAME(FEAT_RW_ATTR);
+#endif
+#ifdef IORING_FEAT_NO_IOWAIT
+SAME(FEAT_NO_IOWAIT);
+#endif
+
+#ifdef IORING_SETUP_NO_MMAP
+SAME(REGISTER_USE_REGISTERED_RING);
+#endif
+#ifdef IORING_FIXED_FD_NO_CLOEXEC
+SAME(OP_READ_MULTISHOT);
+SAME(OP_WAITID);
+SAME(OP_FUTEX_WAIT);
+SAME(OP_FUTEX_WAKE);
+SAME(OP_FUTEX_WAITV);
+SAME(OP_FIXED_FD_INSTALL);
+SAME(REGISTER_PBUF_STATUS);
+_Static_assert(AU_SOCKET_URING_OP_GETSOCKOPT == SOCKET_URING_OP_GETSOCKOPT, "");
+_Static_assert(AU_SOCKET_URING_OP_SETSOCKOPT == SOCKET_URING_OP_SETSOCKOPT, "");
+#endif
+#ifdef IORING_FEAT_MIN_TIMEOUT
+SAME(OP_FTRUNCATE);
+SAME(OP_BIND);
+SAME(OP_LISTEN);
+SAME(REGISTER_NAPI);
+SAME(UNREGISTER_NAPI);
+SAME(REGISTER_CLOCK);
+SAME(REGISTER_CLONE_BUFFERS);
+SAME(REGISTER_SRC_REGISTERED);
+_Static_assert(AU_PBUF_RING_MMAP == IOU_PBUF_RING_MMAP && AU_PBUF_RING_INC == IOU_PBUF_RING_INC, "");
+#endif
+#ifdef IORING_FEAT_RW_ATTR
+SAME(REGISTER_SEND_MSG_RING);
+SAME(REGISTER_RESIZE_RINGS);
+SAME(REGISTER_MEM_REGION);
+SAME(REGISTER_DST_REPLACE);
+SAME(MEM_REGION_TYPE_USER);
+SAME(MEM_REGION_REG_WAIT_ARG);
+SAME(REG_WAIT_TS);
+#endif
+#ifdef IORING_FEAT_NO_IOWAIT
+SAME(OP_RECV_ZC);
+SAME(OP_EPOLL_WAIT);
+SAME(OP_READV_FIXED);
+SAME(OP_WRITEV_FIXED);
+SAME(REGISTER_ZCRX_IFQ);
+#endif
+#ifdef IORING_NOP_TW
+SAME(OP_PIPE);
+#endif
+#ifdef IORING_SETUP_CQE_MIXED
+SAME(REGISTER_QUERY);
+#endif
+
+#ifdef RWF_NOAPPEND
+_Static_assert(AU_RWF_NOAPPEND == RWF_NOAPPEND, "");
+#endif
+#ifdef RWF_ATOMIC
+_Static_assert(AU_RWF_ATOMIC == RWF_ATOMIC, "");
+#endif
+#ifdef RWF_DONTCACHE
+_Static_assert(AU_RWF_DONTCACHE == RWF_DONTCACHE, "");
+#endif
+#ifdef RWF_NOSIGNAL
+_Static_assert(AU_RWF_NOSIGNAL == RWF_NOSIGNAL, "");
+#endif
