@@ -27,6 +27,7 @@ COPTS = [
     "-Wno-unused-parameter",
 ]
 
+_BASE = "//core/base"
 _CHECK = "//core/base:check"
 _SCHEDULERS = {
     "_sim": "//core/sched:sim",
@@ -47,6 +48,9 @@ def _on(labels, suffix):
             label = label + ":" + label.split("/")[-1]
         found.append(label + suffix)
     return found
+
+def _with(labels, label):
+    return labels if label in labels else labels + [label]
 
 def augur_library(name, srcs = [], hdrs = [], deps = [], visibility = None, copts = [], **kw):
     """A C library with the project's warnings. `kw`: as for cc_library."""
@@ -86,7 +90,7 @@ def augur_test(name, srcs, deps = [], size = "small", copts = [], **kw):
     cc_test(
         name = name,
         srcs = srcs,
-        deps = deps + ([] if _CHECK in deps else [_CHECK]),
+        deps = _with(deps, _CHECK),
         size = size,
         copts = COPTS + copts,
         linkstatic = True,
@@ -142,7 +146,7 @@ def fuzz_target(name, srcs, deps = [], corpus = [], copts = [], linkopts = [], s
             "//bazel:afl": [],
             "//conditions:default": replay,
         }),
-        deps = deps,
+        deps = _with(deps, _BASE),
         copts = COPTS + copts,
         linkopts = linkopts + select({
             "//bazel:libfuzzer": engine,
@@ -155,7 +159,7 @@ def fuzz_target(name, srcs, deps = [], corpus = [], copts = [], linkopts = [], s
     cc_test(
         name = name + "_replay",
         srcs = srcs + replay,
-        deps = deps,
+        deps = _with(deps, _BASE),
         args = ["$(rootpaths %s)" % label for label in corpus],
         data = corpus,
         copts = COPTS + copts,

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/base/prng.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
@@ -108,8 +110,8 @@ static int run_path(const char *path)
 
 static void run_built_in(void)
 {
-	uint8_t bytes[1024];
-	uint32_t x = 1;
+	uint8_t bytes[1024] = { 0 };
+	struct prng p = prng_seed(1);
 
 	run_input("(empty)", bytes, 0);
 	for (int fill = 0; fill < 256; fill += 51) {
@@ -118,10 +120,8 @@ static void run_built_in(void)
 		run_input("(one byte repeated)", bytes, sizeof(bytes));
 	}
 	for (unsigned int round = 0; round < 32; round++) {
-		for (size_t i = 0; i < sizeof(bytes); i++) {
-			x = x * 1664525 + 1013904223;
-			bytes[i] = x >> 24;
-		}
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)prng_next(&p);
 		run_input("(noise)", bytes, (round + 1) * sizeof(bytes) / 32);
 	}
 }

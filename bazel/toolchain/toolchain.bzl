@@ -67,7 +67,8 @@ def augur_toolchain(name, compiler, program, module_map = None):
         linker_files = ":" + name + "_files",
         objcopy_files = ":" + name + "_files",
         strip_files = ":" + name + "_files",
-        supports_param_files = 1,
+        # afl-clang-fast reads its own options only from the command line.
+        supports_param_files = 0 if compiler == "afl" else 1,
         module_map = module_map,
     )
 

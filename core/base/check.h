@@ -29,11 +29,8 @@ struct check_test {
 	void (*run)(void);
 };
 
-/* clang-format off: it takes the initialiser for a block */
-#define CHECK_TEST(fn)                                                                                                 \
-	{                                                                                                              \
-#fn, fn                                                                                                \
-	}
+/* clang-format off */
+#define CHECK_TEST(fn) { #fn, fn }
 /* clang-format on */
 #define CHECK_COUNT(tests) (sizeof(tests) / sizeof((tests)[0]))
 

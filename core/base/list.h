@@ -10,11 +10,8 @@ struct list {
 	struct list *next, *prev;
 };
 
-/* clang-format off: it takes the initialiser for a block */
-#define LIST_INIT(name)                                                                                                \
-	{                                                                                                              \
-		&(name), &(name)                                                                                       \
-	}
+/* clang-format off */
+#define LIST_INIT(name) { &(name), &(name) }
 /* clang-format on */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
