@@ -131,8 +131,9 @@ def augur_binary(name, srcs, deps = [], static = False, copts = [], linkopts = [
 def fuzz_target(name, srcs, deps = [], corpus = [], copts = [], linkopts = [], size = "medium", tags = [], **kw):
     """A fuzz target: `srcs` define LLVMFuzzerTestOneInput.
 
-    `name` links libFuzzer under --config=libfuzzer, AFL++'s persistent driver under --config=afl, and a main that
-    replays files in all other configs. `name`_replay is a test: that main over the corpus and a few inputs of its own.
+    `name`, tagged "fuzz-target", links libFuzzer under --config=libfuzzer, AFL++'s persistent driver under
+    --config=afl, and a main that replays files in all other configs. `name`_replay is a test: that main over the corpus
+    and over a few inputs of its own.
 
     Args:
       corpus: labels of files or filegroups.
@@ -154,6 +155,7 @@ def fuzz_target(name, srcs, deps = [], corpus = [], copts = [], linkopts = [], s
             "//conditions:default": [],
         }),
         linkstatic = True,
+        tags = tags + ["fuzz-target"],
         **kw
     )
     cc_test(

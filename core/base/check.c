@@ -120,11 +120,20 @@ static void xml_text(const char *s)
 {
 	for (; *s; s++) {
 		switch (*s) {
-		case '&': fputs("&amp;", xml.out); break;
-		case '<': fputs("&lt;", xml.out); break;
-		case '>': fputs("&gt;", xml.out); break;
-		case '"': fputs("&quot;", xml.out); break;
-		default: fputc((unsigned char)*s < ' ' || (unsigned char)*s > '~' ? '?' : *s, xml.out);
+		case '&':
+			fputs("&amp;", xml.out);
+			break;
+		case '<':
+			fputs("&lt;", xml.out);
+			break;
+		case '>':
+			fputs("&gt;", xml.out);
+			break;
+		case '"':
+			fputs("&quot;", xml.out);
+			break;
+		default:
+			fputc((unsigned char)*s < ' ' || (unsigned char)*s > '~' ? '?' : *s, xml.out);
 		}
 	}
 }
