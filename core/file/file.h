@@ -44,6 +44,8 @@ void wait_add(struct wait_queue *q, struct wait_entry *e);
 bool wait_remove(struct wait_queue *q, struct wait_entry *e);
 void wait_unlink_locked(struct wait_entry *e);
 void wait_wake(struct wait_queue *q, unsigned int mask, unsigned int nr_exclusive);
+/* Is anybody on the queue? Stale as soon as it returns, unless a lock of the caller's keeps others out. */
+bool wait_active(struct wait_queue *q);
 
 /* ---- files ---- */
 
@@ -66,13 +68,18 @@ struct file {
 	bool can_read, can_write;	/* FMODE_READ, FMODE_WRITE */
 	bool nonblock;			/* O_NONBLOCK */
 	bool regular;			/* S_ISREG: hashed writes, no poll */
-	bool nowait;			/* takes RWF_NOWAIT */
+	bool nowait;			/* FMODE_NOWAIT: reads take RWF_NOWAIT */
+	bool nowait_write;		/* writes do, too: not a blocking eventfd, not a buffered regular file */
 	uint32_t identity;		/* inode by order of first use; the key of the io-wq hash */
-	struct wait_queue *wait;	/* who waits for readiness; shared by both ends of a pipe... */
-	int real_fd;			/* or -1 */
+	/* Who waits for readiness. A pipe has two queues as the kernel's has: its read end points to the readers', its
+	 * write end to the writers'. NULL: nobody can wait for it (it is always ready). */
+	struct wait_queue *wait;
+	int real_fd;			/* what the bytes go through, or -1; whose it is, the kind knows */
 	void *priv;
 };
 
+/* A file of `kind` with one reference and an identity of its own; properties false, real_fd -1. NULL: no memory. */
+struct file *file_new(enum file_kind kind, const struct file_ops *ops);
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
 
@@ -83,15 +90,21 @@ ssize_t file_read_wait(struct file *f, void *buf, size_t len, int64_t off);
 ssize_t file_write_wait(struct file *f, const void *buf, size_t len, int64_t off);
 
 /* Makers: 0 and a file with one reference, or -errno. */
+
+/* ends[0] reads, ends[1] writes. capacity 0: 64 KiB. */
 int file_make_pipe(struct file *ends[2], unsigned int capacity, bool nonblock);
 int file_make_eventfd(struct file **out, uint64_t count, bool nonblock, bool semaphore);
+/* Takes over real_fd (also when it fails). Files of one real inode share an identity. */
 int file_make_regular(struct file **out, int real_fd);
+/* One more end of the pipe behind `end`: flags O_RDONLY or O_WRONLY, with O_NONBLOCK or without. The open never waits:
+ * -ENXIO for writing when nobody reads. -EINVAL if `end` is no pipe. */
 int file_reopen_pipe(struct file **out, struct file *end, int flags);
+/* -ESPIPE if f is not regular. */
 int file_size(struct file *f, uint64_t *size);
 
 /* ---- descriptor table ---- */
 
-/* Numbers are the lowest free, from 3. The table holds one reference per descriptor. */
+/* Numbers are the lowest free, from 3. The table holds one reference per descriptor. A copy has all but rings. */
 struct fdtable;
 struct fdtable *fdtable_new(const struct fdtable *copy_of /* or NULL */);
 void fdtable_free(struct fdtable *t); /* closes all */
@@ -101,5 +114,11 @@ int fdtable_close(struct fdtable *t, int fd); /* 0 or -EBADF */
 
 /* Puts identities back to 0 (at the start of a run), so that runs are equal. */
 void file_reset_identities(void);
+
+/* After a simulated run that ended stuck: its fibers are gone, and so must be every file, table and pipe they held.
+ * Closes and frees them all without a word to anybody. Nobody may use one afterwards. */
+void file_abandon_all(void);
+/* Closes the real pipes kept for the next file_make_pipe. */
+void file_drop_cache(void);
 
 #endif
