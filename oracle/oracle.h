@@ -38,7 +38,7 @@ struct finding {
 	uint32_t event;		/* index into the record, or its nr: "at the end" */
 	uint16_t req;		/* the request it is about, or REC_NO_REQ */
 	uint16_t other;		/* a second request in the matter, or REC_NO_REQ */
-	char id[64];		/* stable: rule and the roles involved, `cancel.zero/read+async,async_cancel` */
+	char id[96];		/* stable: rule and the roles involved, `cancel.zero/read+async,async_cancel` */
 	char seen[128];
 	char allowed[192];	/* what would have been allowed there */
 };

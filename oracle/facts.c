@@ -1,0 +1,474 @@
+#include "oracle/facts.h"
+
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <string.h>
+
+#define LINKS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
+#define KNOWN_CANCEL                                                                                                   \
+	(IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD_FIXED |  \
+	 IORING_ASYNC_CANCEL_USERDATA | IORING_ASYNC_CANCEL_OP)
+
+/* ---- preparation: which SQEs fail before anything of them runs ---- */
+
+static int prep_timeout(const struct sreq *q)
+{
+	if ((q->op_flags & ~(uint32_t)(IORING_TIMEOUT_ABS | IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME |
+				       IORING_TIMEOUT_ETIME_SUCCESS)) != 0)
+		return PREP_UNKNOWN;
+	if ((q->op_flags & IORING_TIMEOUT_BOOTTIME) && (q->op_flags & IORING_TIMEOUT_REALTIME))
+		return -EINVAL;
+	return 0;
+}
+
+static int prep_cancel(const struct sreq *q)
+{
+	if (q->op_flags & ~(uint32_t)KNOWN_CANCEL)
+		return PREP_UNKNOWN;
+	if ((q->op_flags & IORING_ASYNC_CANCEL_ANY) && (q->op_flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP)))
+		return -EINVAL;
+	return 0;
+}
+
+/* The error preparation gives to SQE i; `open` is the request before it in an open chain, or -1. */
+static int prep_of(const struct stream *s, unsigned int i, int open, bool skip_seen)
+{
+	const struct sreq *q = &s->reqs[i];
+
+	if (q->sqe_flags & (1u << 7))
+		return -EINVAL;
+	if (q->sqe_flags & IOSQE_BUFFER_SELECT)
+		return q->op == SOP_READ ? PREP_UNKNOWN : -EOPNOTSUPP;
+	if ((q->sqe_flags & IOSQE_IO_DRAIN) && (skip_seen || (q->sqe_flags & IOSQE_CQE_SKIP_SUCCESS)))
+		return -EOPNOTSUPP;
+	switch (q->op) {
+	case SOP_TIMEOUT:
+		return prep_timeout(q);
+	case SOP_LINK_TIMEOUT:
+		if (prep_timeout(q))
+			return prep_timeout(q);
+		return open < 0 || s->reqs[open].op == SOP_LINK_TIMEOUT ? -EINVAL : 0;
+	case SOP_ASYNC_CANCEL:
+		return prep_cancel(q);
+	case SOP_TIMEOUT_REMOVE:
+		return q->op_flags ? PREP_UNKNOWN : 0;
+	default:
+		return 0;
+	}
+}
+
+/* Cuts the consumed part of a step into chains. */
+static void cut_chains(struct facts *f, const struct step *st, unsigned int nr)
+{
+	unsigned int head = st->first_req;
+
+	for (unsigned int i = st->first_req; i < st->first_req + nr; i++) {
+		bool goes_on = (f->s->reqs[i].sqe_flags & LINKS) && i + 1 < st->first_req + nr;
+
+		if (goes_on)
+			continue;
+		for (unsigned int k = head; k <= i; k++) {
+			f->req[k].chain_first = (uint8_t)head;
+			f->req[k].chain_last = (uint8_t)i;
+		}
+		head = i + 1;
+	}
+}
+
+static void note_preps(struct facts *f, const struct step *st, unsigned int nr)
+{
+	struct ring_fact *rf = &f->ring[st->ring];
+	int open = -1;
+
+	for (unsigned int i = st->first_req; i < st->first_req + nr; i++) {
+		uint8_t flags = f->s->reqs[i].sqe_flags;
+
+		f->req[i].prep = prep_of(f->s, i, open, rf->skips);
+		if (flags & IOSQE_CQE_SKIP_SUCCESS)
+			rf->skips = true;
+		if (flags & IOSQE_IO_DRAIN)
+			rf->drains = true;
+		open = flags & LINKS ? (int)i : -1;
+	}
+	for (unsigned int i = st->first_req; i < st->first_req + nr; i++)
+		for (unsigned int k = f->req[i].chain_first; k <= f->req[i].chain_last; k++) {
+			f->req[i].chain_failed |= f->req[k].prep < 0;
+			f->req[i].chain_unknown |= f->req[k].prep == PREP_UNKNOWN;
+		}
+}
+
+/* ---- one pass over the events ---- */
+
+static int refuse(const char **why, const char *text)
+{
+	*why = text;
+	return -EINVAL;
+}
+
+static int note_submit(struct facts *f, unsigned int step, uint32_t ev)
+{
+	const struct rec_event *e = &f->rec->ev[ev];
+	const struct step *st = &f->s->steps[step];
+	unsigned int nr = 0;
+
+	if (e->kind == REC_BEGIN) {
+		nr = st->nr_reqs;
+		for (unsigned int i = 0; i < nr; i++)
+			f->req[st->first_req + i].maybe = true;
+	} else {
+		nr = e->res < 0 ? 0 : e->res > st->nr_reqs ? st->nr_reqs : (unsigned int)e->res;
+		for (unsigned int i = 0; i < st->nr_reqs; i++) {
+			f->req[st->first_req + i].end = ev;
+			f->req[st->first_req + i].consumed = i < nr;
+			f->req[st->first_req + i].maybe = i < nr;
+		}
+	}
+	cut_chains(f, st, nr);
+	if (e->kind == REC_END)
+		note_preps(f, st, nr);
+	return 0;
+}
+
+static void note_exit(struct facts *f, const struct step *st, uint32_t ev)
+{
+	if (st->kind == STEP_EXIT_THREAD)
+		f->task_exit[st->task] = ev;
+	if (st->kind == STEP_EXIT_PROCESS) {
+		f->process_exit = ev;
+		for (unsigned int i = 0; i < f->s->nr_rings; i++)
+			if (f->ring[i].closed == NO_EVENT) {
+				f->ring[i].closed = ev;
+				f->ring[i].closed_early = true;
+			}
+	}
+}
+
+static int note_step(struct facts *f, uint32_t ev, const char **why)
+{
+	const struct rec_event *e = &f->rec->ev[ev];
+	const struct step *st;
+
+	if (e->step == REC_NO_STEP)
+		return 0;
+	st = &f->s->steps[e->step];
+	if (e->kind == REC_BEGIN) {
+		if (f->step_begin[e->step] != NO_EVENT)
+			return refuse(why, "a step begins twice");
+		f->step_begin[e->step] = ev;
+		for (unsigned int i = 0; st->kind == STEP_SUBMIT && i < st->nr_reqs; i++) {
+			f->req[st->first_req + i].begin = ev;
+			f->req[st->first_req + i].ring = st->ring;
+			f->req[st->first_req + i].task = st->task;
+			f->req[st->first_req + i].step = (uint8_t)e->step;
+		}
+		note_exit(f, st, ev);
+		if (st->kind == STEP_CLOSE_RING && f->ring[st->ring].closed == NO_EVENT) {
+			f->ring[st->ring].closed = ev;
+			f->ring[st->ring].closed_early = true;
+		}
+	} else {
+		if (f->step_begin[e->step] == NO_EVENT || f->step_end[e->step] != NO_EVENT)
+			return refuse(why, "a step ends that has not begun, or ends twice");
+		f->step_end[e->step] = ev;
+	}
+	return st->kind == STEP_SUBMIT ? note_submit(f, e->step, ev) : 0;
+}
+
+static int note_cqe(struct facts *f, uint32_t ev, const char **why)
+{
+	const struct rec_event *e = &f->rec->ev[ev];
+	struct req_fact *rf;
+
+	if ((e->a & ~0xffffffffull) == REC_UD_CANCEL && f->nr_cancels < MAX_CANCELS)
+		f->cancel[f->nr_cancels++] = (struct cancel_fact){
+			.req = REC_NO_REQ, .ring = e->ring, .begin = f->epilogue, .cqe = ev, .res = (int32_t)e->res
+		};
+	if (e->req == REC_NO_REQ)
+		return 0;
+	if (e->a != stream_user_data(e->req))
+		return refuse(why, "a CQE's user_data is not that of its request");
+	rf = &f->req[e->req];
+	if (!rf->nr_cqes++) {
+		rf->cqe = ev;
+		rf->res = (int32_t)e->res;
+	}
+	return 0;
+}
+
+static int check_bounds(const struct facts *f, const struct rec_event *e, const char **why)
+{
+	const struct stream *s = f->s;
+
+	if (e->kind >= REC_KINDS)
+		return refuse(why, "unknown kind of event");
+	if (e->step != REC_NO_STEP && e->step >= s->nr_steps)
+		return refuse(why, "event of a step the stream does not have");
+	if (e->req != REC_NO_REQ && e->req >= s->nr_reqs)
+		return refuse(why, "event of a request the stream does not have");
+	if ((e->kind == REC_CQE || e->kind == REC_RING) && e->ring >= s->nr_rings)
+		return refuse(why, "event of a ring the stream does not have");
+	if ((e->kind == REC_OBJ || e->kind == REC_FINAL || e->kind == REC_RUN) && e->obj >= s->nr_objs)
+		return refuse(why, "event of an object the stream does not have");
+	if (e->res > INT32_MAX || e->res < INT32_MIN)
+		return refuse(why, "a result outside 32 bits");
+	return 0;
+}
+
+static int note_event(struct facts *f, uint32_t ev, const char **why)
+{
+	const struct rec_event *e = &f->rec->ev[ev];
+
+	switch (e->kind) {
+	case REC_RING:
+		f->ring[e->ring].made = e->res >= 0;
+		f->ring[e->ring].sq_entries = (uint32_t)(e->a >> 32);
+		f->ring[e->ring].cq_entries = (uint32_t)e->a;
+		return 0;
+	case REC_BEGIN:
+	case REC_END:
+		return note_step(f, ev, why);
+	case REC_CQE:
+		return note_cqe(f, ev, why);
+	case REC_DATA:
+		if (e->req != REC_NO_REQ)
+			f->req[e->req].got += e->a;
+		return 0;
+	case REC_EPILOGUE:
+		if (f->epilogue == NO_EVENT)
+			f->epilogue = ev;
+		if (e->flags == 0 && e->a == PHASE_CLOSE)
+			for (unsigned int i = 0; i < f->s->nr_rings; i++)
+				if (f->ring[i].closed == NO_EVENT)
+					f->ring[i].closed = ev;
+		return 0;
+	case REC_HAND:
+		f->complete = false;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The cancels of the stream itself, once all is known. */
+static void note_cancels(struct facts *f)
+{
+	for (unsigned int i = 0; i < f->s->nr_reqs; i++) {
+		const struct req_fact *rf = &f->req[i];
+		uint8_t op = f->s->reqs[i].op;
+
+		if (!rf->maybe || f->nr_cancels == MAX_CANCELS)
+			continue;
+		if (op == SOP_ASYNC_CANCEL || op == SOP_TIMEOUT_REMOVE || op == SOP_LINK_TIMEOUT)
+			f->cancel[f->nr_cancels++] = (struct cancel_fact){ .req = (uint16_t)i,
+									   .ring = rf->ring,
+									   .begin = rf->begin,
+									   .cqe = rf->cqe,
+									   .res = rf->res };
+	}
+}
+
+int facts_gather(struct facts *f, const struct stream *s, const struct record *rec, enum profile_id profile,
+		 const char **why, unsigned int *event)
+{
+	int ret = 0;
+
+	memset(f, 0, sizeof(*f));
+	f->s = s;
+	f->rec = rec;
+	f->profile = profile;
+	f->process_exit = f->epilogue = NO_EVENT;
+	f->complete = rec->flags & RECF_COMPLETE;
+	f->exact = rec->flags & RECF_EXACT;
+	memset(f->step_begin, 0xff, sizeof(f->step_begin));
+	memset(f->step_end, 0xff, sizeof(f->step_end));
+	memset(f->task_exit, 0xff, sizeof(f->task_exit));
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		f->req[i].begin = f->req[i].end = f->req[i].cqe = NO_EVENT;
+	for (unsigned int i = 0; i < s->nr_rings; i++)
+		f->ring[i].closed = NO_EVENT;
+	*event = 0;
+	if (rec->version != RECORD_VERSION || rec->nr > RECORD_MAX_EVENTS)
+		return refuse(why, "a record of another version, or longer than records are");
+	for (uint32_t ev = 0; ev < rec->nr && !ret; ev++) {
+		*event = ev;
+		ret = check_bounds(f, &rec->ev[ev], why);
+		if (!ret && ev && rec->ev[ev].stamp < rec->ev[ev - 1].stamp)
+			ret = refuse(why, "time runs backwards");
+		if (!ret)
+			ret = note_event(f, ev, why);
+	}
+	if (!ret)
+		note_cancels(f);
+	return ret;
+}
+
+/* ---- questions ---- */
+
+bool req_fails(const struct facts *f, unsigned int r, int32_t res)
+{
+	const struct sreq *q = &f->s->reqs[r];
+
+	switch (q->op) {
+	case SOP_READ:
+	case SOP_WRITE:
+		return res < 0 || (uint32_t)res != q->len;
+	case SOP_TIMEOUT:
+		return res < 0 && !(res == -ETIME && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS));
+	default:
+		return res < 0;
+	}
+}
+
+/* A plain attempt of this request may be handed to a worker although nothing forces it. */
+static bool op_may_punt(const struct stream *s, unsigned int r)
+{
+	const struct sreq *q = &s->reqs[r];
+
+	if (q->fd.kind != FD_OBJ || (q->op != SOP_READ && q->op != SOP_WRITE))
+		return false;
+	return s->objs[q->fd.obj].kind == OBJ_FILE || s->objs[q->fd.obj].kind == OBJ_EVENTFD;
+}
+
+bool req_may_be_iowq(const struct facts *f, unsigned int r)
+{
+	const struct req_fact *rf = &f->req[r];
+	unsigned int last = rf->chain_last;
+
+	if (f->ring[rf->ring].drains)
+		return true;
+	if (f->s->reqs[last].sqe_flags & LINKS)
+		return true; /* an unterminated chain goes to io-wq as it is */
+	for (unsigned int k = rf->chain_first; k <= r; k++)
+		if ((f->s->reqs[k].sqe_flags & IOSQE_ASYNC) || op_may_punt(f->s, k))
+			return true;
+	return false;
+}
+
+static bool same_fd(const struct fdref *a, const struct fdref *b)
+{
+	return a->kind == FD_OBJ && b->kind == FD_OBJ && a->obj == b->obj && a->end == b->end;
+}
+
+static bool has_fd(uint8_t op)
+{
+	return op == SOP_READ || op == SOP_WRITE || op == SOP_POLL_ADD;
+}
+
+static bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+{
+	const struct sreq *q = &f->s->reqs[r], *k;
+	uint32_t keys = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP | IORING_ASYNC_CANCEL_ANY;
+
+	if (c->req == REC_NO_REQ)
+		return true;
+	k = &f->s->reqs[c->req];
+	switch (k->op) {
+	case SOP_LINK_TIMEOUT:
+		return c->req > f->req[c->req].chain_first && r == c->req - 1u;
+	case SOP_TIMEOUT_REMOVE:
+		return k->target == r && q->op == SOP_TIMEOUT;
+	default:
+		if (k->op_flags & IORING_ASYNC_CANCEL_ANY)
+			return true;
+		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && !(has_fd(q->op) && same_fd(&k->fd, &q->fd)))
+			return false;
+		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) && k->cancel_op != q->op)
+			return false;
+		if (!(k->op_flags & keys) || (k->op_flags & IORING_ASYNC_CANCEL_USERDATA))
+			return k->target == r;
+		return true;
+	}
+}
+
+bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+{
+	const struct req_fact *rf = &f->req[r];
+
+	if (!rf->maybe || rf->ring != c->ring || c->req == r)
+		return false;
+	if (c->cqe != NO_EVENT && rf->begin != NO_EVENT && c->cqe < rf->begin)
+		return false; /* the cancel had ended before the request was submitted */
+	if (c->begin != NO_EVENT && req_ended_before(f, r, c->begin))
+		return false; /* the request had ended before the cancel was submitted */
+	return cancel_selects(f, c, r);
+}
+
+/* Does this one request end by itself once it is issued? */
+static bool op_self_completing(const struct facts *f, unsigned int r)
+{
+	const struct sreq *q = &f->s->reqs[r];
+
+	switch (q->op) {
+	case SOP_NOP:
+	case SOP_ASYNC_CANCEL:
+	case SOP_TIMEOUT_REMOVE:
+	case SOP_LINK_TIMEOUT: /* posts when its target does, which stands before it */
+		return true;
+	case SOP_TIMEOUT:
+		return q->ts <= 50 * 1000000ull;
+	default:
+		if (q->fd.kind != FD_OBJ || f->s->objs[q->fd.obj].kind == OBJ_FILE)
+			return true;
+		return q->op == SOP_READ && q->fd.end == END_IN && f->s->objs[q->fd.obj].kind == OBJ_PIPE;
+	}
+}
+
+/* May some request of the same task sit in a worker without end, taking a place others need? */
+static bool worker_may_be_held(const struct facts *f, unsigned int r)
+{
+	for (unsigned int k = 0; k < f->s->nr_reqs; k++)
+		if (f->req[k].maybe && f->req[k].task == f->req[r].task && req_may_be_iowq(f, k) &&
+		    !op_self_completing(f, k))
+			return true;
+	return false;
+}
+
+bool req_self_completing(const struct facts *f, unsigned int r)
+{
+	const struct req_fact *rf = &f->req[r];
+
+	if (!rf->consumed || f->ring[rf->ring].drains || rf->chain_unknown)
+		return false;
+	if (f->task_exit[rf->task] != NO_EVENT || f->process_exit != NO_EVENT)
+		return false;
+	for (unsigned int k = rf->chain_first; k <= r && !rf->chain_failed; k++)
+		if (!op_self_completing(f, k))
+			return false;
+	return !(req_may_be_iowq(f, r) && worker_may_be_held(f, r));
+}
+
+bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)
+{
+	if ((f->epilogue != NO_EVENT && f->epilogue < ev) || (f->process_exit != NO_EVENT && f->process_exit < ev))
+		return true;
+	for (unsigned int i = 0; i < f->s->nr_steps; i++)
+		if (f->s->steps[i].kind == STEP_CLOSE && same_fd(&f->s->steps[i].fd, fd) && f->step_begin[i] < ev)
+			return true;
+	return false;
+}
+
+const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap)
+{
+	static const char *const ops[SOP_NR] = {
+		[SOP_NOP] = "nop",
+		[SOP_READ] = "read",
+		[SOP_WRITE] = "write",
+		[SOP_POLL_ADD] = "poll_add",
+		[SOP_TIMEOUT] = "timeout",
+		[SOP_TIMEOUT_REMOVE] = "timeout_remove",
+		[SOP_LINK_TIMEOUT] = "link_timeout",
+		[SOP_ASYNC_CANCEL] = "async_cancel",
+	};
+	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file" };
+	const struct sreq *q;
+
+	if (r == REC_NO_REQ) {
+		snprintf(buf, cap, "epilogue");
+		return buf;
+	}
+	q = &f->s->reqs[r];
+	snprintf(buf, cap, "%s%s%s%s", ops[q->op], has_fd(q->op) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
+		 q->sqe_flags & IOSQE_ASYNC ? "+async" : "", r > f->req[r].chain_first ? "+linked" : "");
+	return buf;
+}

@@ -1,0 +1,147 @@
+/* Completions as such: each consumed SQE posts once, the CQ has no gaps, waits and the fence end, hands live. */
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <string.h>
+
+#include "oracle/court.h"
+
+static void one_cqe(struct court *c, uint32_t ev, uint32_t *next)
+{
+	const struct facts *f = c->f;
+	const struct rec_event *e = &f->rec->ev[ev];
+
+	if (e->head != next[e->ring])
+		accuse(c, R_CQ_INDEX, ev, e->req, REC_NO_REQ, "CQE number %u reaped|number %u", e->head, next[e->ring]);
+	next[e->ring] = e->head + 1;
+	if (e->flags)
+		accuse(c, R_CQE_FLAGS, ev, e->req, REC_NO_REQ, "CQE flags %#x|0: one shot, no buffer, no notification", e->flags);
+	if (e->req == REC_NO_REQ) {
+		uint64_t kind = e->a & ~0xffffffffull;
+
+		if (kind != REC_UD_CANCEL && kind != REC_UD_FENCE)
+			accuse(c, R_CQE_UNKNOWN, ev, REC_NO_REQ, REC_NO_REQ, "CQE with user_data %#llx|of a request that was submitted",
+			       (unsigned long long)e->a);
+		return;
+	}
+	if (!f->req[e->req].maybe || f->req[e->req].ring != e->ring || f->req[e->req].begin > ev)
+		accuse(c, R_CQE_UNKNOWN, ev, e->req, REC_NO_REQ, "CQE of %s, which this ring had not consumed|no such CQE",
+		       f->s->reqs[e->req].name);
+	if (f->req[e->req].cqe != ev)
+		accuse(c, R_CQE_TWICE, ev, e->req, REC_NO_REQ, "a second CQE of %s, %s after %s|one", f->s->reqs[e->req].name,
+		       res_name(e->res), res_name(f->req[e->req].res));
+	if ((f->s->reqs[e->req].sqe_flags & IOSQE_CQE_SKIP_SUCCESS) && f->req[e->req].cqe == ev &&
+	    !req_fails(f, e->req, (int32_t)e->res) && f->req[e->req].chain_first == f->req[e->req].chain_last)
+		accuse(c, R_SKIP_SUCCESS, ev, e->req, REC_NO_REQ, "%s succeeded with %s and posted|silence: CQE_SKIP_SUCCESS",
+		       f->s->reqs[e->req].name, res_name(e->res));
+}
+
+static bool may_be_silent(const struct facts *f, unsigned int r)
+{
+	for (unsigned int k = f->req[r].chain_first; k <= f->req[r].chain_last; k++)
+		if (f->s->reqs[k].sqe_flags & IOSQE_CQE_SKIP_SUCCESS)
+			return true;
+	return false;
+}
+
+/* Does somebody outside still get to see the completion of r? */
+static bool observable(const struct facts *f, unsigned int r)
+{
+	const struct req_fact *rf = &f->req[r];
+
+	if (!f->complete || f->ring[rf->ring].closed_early || f->process_exit != NO_EVENT)
+		return false;
+	/* A ring of one issuer that is gone can be neither entered nor cancelled through. */
+	return !(f->task_exit[f->s->rings[rf->ring].task] != NO_EVENT &&
+		 (f->s->rings[rf->ring].flags & IORING_SETUP_SINGLE_ISSUER));
+}
+
+static void missing(struct court *c)
+{
+	const struct facts *f = c->f;
+
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
+		if (f->req[r].consumed && f->req[r].cqe == NO_EVENT && !may_be_silent(f, r) && observable(f, r))
+			accuse(c, f->exact ? R_CQE_MISSING : R_CQE_STUCK, f->rec->nr, r, REC_NO_REQ,
+			       "%s never completed, though all it could wait for was given and it was cancelled|one CQE",
+			       f->s->reqs[r].name);
+}
+
+/* A wait was cut short by its bound: whatever needs nobody's help should have been there. */
+static void bound_hit(struct court *c, uint32_t ev)
+{
+	const struct facts *f = c->f;
+
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
+		const struct req_fact *rf = &f->req[r];
+
+		if (rf->ring != f->rec->ev[ev].ring || rf->end == NO_EVENT || rf->end > ev || req_ended_before(f, r, ev))
+			continue;
+		if (!may_be_silent(f, r) && observable(f, r) && req_self_completing(f, r))
+			accuse(c, f->exact ? R_WAIT_STRANDED : R_WAIT_STUCK, ev, r, REC_NO_REQ,
+			       "%s had not completed when nothing else could happen|completed: it needs nobody's help",
+			       f->s->reqs[r].name);
+	}
+}
+
+static void fence(struct court *c, uint32_t ev)
+{
+	const struct facts *f = c->f;
+	const struct rec_event *e = &f->rec->ev[ev];
+
+	if ((e->a & ~0xffffffffull) != REC_UD_FENCE || e->req != REC_NO_REQ)
+		return;
+	if (e->res != 0)
+		accuse(c, R_RESULT, ev, REC_NO_REQ, REC_NO_REQ, "the fence NOP ended %s|0", res_name(e->res));
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
+		if (f->req[r].consumed && f->req[r].ring == e->ring && !may_be_silent(f, r) && !req_ended_before(f, r, ev))
+			accuse(c, R_FENCE_ORDER, ev, r, REC_NO_REQ, "the drained fence completed before %s|after it",
+			       f->s->reqs[r].name);
+}
+
+static void hand(struct court *c, uint32_t ev)
+{
+	static const char *const what[] = {
+		[HAND_KILLED] = "was killed by signal",
+		[HAND_HUNG] = "made no progress, ns:",
+		[HAND_FULL] = "filled the record, event",
+		[HAND_EXITED] = "left with status",
+	};
+	const struct rec_event *e = &c->f->rec->ev[ev];
+	bool died = e->flags == HAND_KILLED || e->flags == HAND_EXITED;
+	enum rule_id rule = died && c->f->rec->runner != RUNNER_KERNEL ? R_ENGINE_DIED : R_HAND;
+
+	accuse(c, rule, ev, REC_NO_REQ, REC_NO_REQ, "the hand %s %llu|the end of the stream",
+	       e->flags <= HAND_EXITED ? what[e->flags] : "?", (unsigned long long)e->a);
+}
+
+void law_events(struct court *c)
+{
+	const struct facts *f = c->f;
+	uint32_t next[STREAM_MAX_RINGS] = { 0 };
+
+	for (uint32_t ev = 0; ev < f->rec->nr; ev++) {
+		const struct rec_event *e = &f->rec->ev[ev];
+
+		switch (e->kind) {
+		case REC_CQE:
+			one_cqe(c, ev, next);
+			fence(c, ev);
+			break;
+		case REC_BOUND:
+			if (e->step != REC_NO_STEP)
+				bound_hit(c, ev);
+			break;
+		case REC_HAND:
+			hand(c, ev);
+			break;
+		case REC_SIM:
+			if (e->flags)
+				accuse(c, R_SIM_QUIESCENT, ev, REC_NO_REQ, REC_NO_REQ, "the schedule ended %s|the end of the stream",
+				       e->flags == 1 ? "with every task asleep for ever" : "in a livelock");
+			break;
+		default:
+			break;
+		}
+	}
+	missing(c);
+}

@@ -1,0 +1,226 @@
+/* Results: what each operation may say of itself. One row per operation; what other requests do to it (cancels, links)
+ * is the business of law_cancel.c and law_chain.c, which also ask whether an -ECANCELED had a cause. */
+#include <errno.h>
+#include <linux/fs.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "oracle/court.h"
+
+struct answer {
+	bool ok;
+	enum rule_id rule;	/* the rule it breaks when not ok */
+	char allowed[160];
+};
+
+static const struct obj *obj_of(const struct facts *f, unsigned int r)
+{
+	const struct fdref *fd = &f->s->reqs[r].fd;
+
+	return fd->kind == FD_OBJ ? &f->s->objs[fd->obj] : NULL;
+}
+
+/* The other end of a pipe may have no descriptor any more: EOF and EPIPE are possible. */
+static bool peer_closed(const struct facts *f, unsigned int r)
+{
+	struct fdref peer = f->s->reqs[r].fd;
+
+	peer.end = peer.end == END_OUT ? END_IN : END_OUT;
+	return fd_maybe_closed(f, &peer, f->req[r].cqe);
+}
+
+static bool dying(const struct facts *f, unsigned int r)
+{
+	return f->task_exit[f->req[r].task] < f->req[r].cqe || f->process_exit < f->req[r].cqe;
+}
+
+static void deny(struct answer *a, enum rule_id rule, const char *allowed)
+{
+	a->ok = false;
+	a->rule = rule;
+	snprintf(a->allowed, sizeof(a->allowed), "%s", allowed);
+}
+
+static const char *rw_allowed(const struct facts *f, unsigned int r, char *buf, size_t cap)
+{
+	const struct obj *o = obj_of(f, r);
+	uint32_t len = f->s->reqs[r].len;
+
+	if (!o)
+		return "-EBADF or -ECANCELED";
+	if (o->kind == OBJ_EVENTFD)
+		return len < 8 ? "-EINVAL" : "8, or -ECANCELED, -EINTR, -EAGAIN where they have a cause";
+	snprintf(buf, cap, "0 to %u, or -ECANCELED, -EINTR, -EAGAIN, -EPIPE where they have a cause", len);
+	return buf;
+}
+
+/* The count of a transfer that went well. */
+static void rw_count(const struct facts *f, unsigned int r, struct answer *a)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	const struct obj *o = obj_of(f, r);
+	int32_t res = f->req[r].res;
+	char buf[160];
+
+	if (!o || (uint32_t)res > q->len) {
+		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
+		return;
+	}
+	if (o->kind == OBJ_PIPE && q->fd.end != (q->op == SOP_READ ? END_OUT : END_IN))
+		deny(a, R_RESULT, "-EBADF: that end cannot");
+	else if (o->kind == OBJ_EVENTFD && res != 8)
+		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
+	else if (o->kind == OBJ_PIPE && q->len && !res && q->op == SOP_READ && !peer_closed(f, r))
+		deny(a, R_RESULT_EOF, "more than 0: the write end is open");
+	else if (o->kind == OBJ_PIPE && q->len && !res && q->op == SOP_WRITE)
+		deny(a, R_RESULT, "more than 0, or an error");
+}
+
+static bool nowait(const struct facts *f, unsigned int r)
+{
+	const struct obj *o = obj_of(f, r);
+
+	return (o && (o->flags & OBJ_NONBLOCK)) || (f->s->reqs[r].op_flags & RWF_NOWAIT);
+}
+
+static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	const struct obj *o = obj_of(f, r);
+	int32_t res = f->req[r].res;
+	char buf[160];
+	bool ok = false;
+
+	if (res >= 0) {
+		rw_count(f, r, a);
+		return;
+	}
+	switch (-res) {
+	case ECANCELED:
+		ok = true;
+		break;
+	case EBADF:
+		ok = !o || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe) ||
+		     (o->kind == OBJ_PIPE && q->fd.end != (q->op == SOP_READ ? END_OUT : END_IN));
+		break;
+	case EINTR:
+		ok = o && o->kind != OBJ_FILE && (req_may_be_iowq(f, r) || dying(f, r));
+		if (!ok) {
+			deny(a, R_RESULT_INTR, "no -EINTR: nothing waits for this one in a worker");
+			return;
+		}
+		break;
+	case EAGAIN:
+		ok = nowait(f, r);
+		break;
+	case EOPNOTSUPP:
+		ok = q->op_flags & RWF_NOWAIT;
+		break;
+	case EINVAL:
+		ok = o && o->kind == OBJ_EVENTFD && (q->len < 8 || (q->op == SOP_WRITE && q->value == UINT64_MAX));
+		break;
+	case EPIPE:
+		ok = o && o->kind == OBJ_PIPE && q->op == SOP_WRITE;
+		if (ok && !peer_closed(f, r)) {
+			deny(a, R_RESULT_EPIPE, "no -EPIPE: the read end is open");
+			return;
+		}
+		break;
+	case EFAULT:
+		ok = dying(f, r);
+		break;
+	case ENOSPC:
+	case EFBIG:
+		ok = o && o->kind == OBJ_FILE && q->op == SOP_WRITE;
+		break;
+	}
+	if (!ok)
+		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
+}
+
+static void poll_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	uint32_t may = q->op_flags | POLLERR | POLLHUP | POLLNVAL;
+	int32_t res = f->req[r].res;
+
+	if (res > 0 && obj_of(f, r) && !((uint32_t)res & ~may))
+		return;
+	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
+		return;
+	if (res == -EBADF && (!obj_of(f, r) || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe)))
+		return;
+	if (res == 0 && obj_of(f, r) && obj_of(f, r)->kind == OBJ_FILE && !(q->op_flags & (POLLIN | POLLOUT)))
+		return; /* a file without a poll method answers at once with what was asked of IN and OUT */
+	deny(a, R_RESULT, "events that were asked for, ERR or HUP; -ECANCELED; -EBADF for what is not open");
+}
+
+/* Operations with a short list of results. */
+static const struct {
+	uint8_t nr;
+	int res[4];
+} lists[SOP_NR] = {
+	[SOP_NOP] = { 2, { 0, -ECANCELED } },
+	[SOP_TIMEOUT] = { 3, { -ETIME, 0, -ECANCELED } },
+	[SOP_TIMEOUT_REMOVE] = { 4, { 0, -ENOENT, -EALREADY, -ECANCELED } },
+	[SOP_LINK_TIMEOUT] = { 4, { -ECANCELED, -ETIME, -EALREADY, -ENOENT } },
+	[SOP_ASYNC_CANCEL] = { 4, { 0, -ENOENT, -EALREADY, -ECANCELED } },
+};
+
+static bool cancel_extra(const struct facts *f, unsigned int r)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	int32_t res = f->req[r].res;
+
+	if (q->op != SOP_ASYNC_CANCEL)
+		return false;
+	if (res >= 0 && (q->op_flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)))
+		return true; /* law_cancel.c bounds it */
+	return res == -EBADF && (q->op_flags & IORING_ASYNC_CANCEL_FD) &&
+	       (q->fd.kind == FD_BAD || (q->op_flags & IORING_ASYNC_CANCEL_FD_FIXED) ||
+		fd_maybe_closed(f, &q->fd, f->req[r].cqe));
+}
+
+static void list_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	uint8_t op = f->s->reqs[r].op;
+	int32_t res = f->req[r].res;
+	char text[160] = "";
+
+	for (unsigned int i = 0; i < lists[op].nr; i++) {
+		int v = lists[op].res[i];
+
+		if (res == v)
+			return;
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? ", " : "", res_name(v));
+	}
+	if (cancel_extra(f, r) || (res == -EFAULT && dying(f, r)))
+		return;
+	if ((f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE) && res == -EBADF)
+		return;
+	deny(a, R_RESULT, text);
+}
+
+void law_results(struct court *c)
+{
+	const struct facts *f = c->f;
+
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
+		const struct req_fact *rf = &f->req[r];
+		struct answer a = { .ok = true };
+		uint8_t op = f->s->reqs[r].op;
+
+		if (rf->cqe == NO_EVENT || rf->chain_failed || rf->chain_unknown || rf->prep)
+			continue;
+		if (op == SOP_READ || op == SOP_WRITE)
+			rw_result(f, r, &a);
+		else if (op == SOP_POLL_ADD)
+			poll_result(f, r, &a);
+		else
+			list_result(f, r, &a);
+		if (!a.ok)
+			accuse(c, a.rule, rf->cqe, r, REC_NO_REQ, "%s ended %s|%s", f->s->reqs[r].name, res_name(rf->res), a.allowed);
+	}
+}
