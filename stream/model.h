@@ -162,7 +162,7 @@ struct schedule {
 
 struct stream {
 	uint32_t version;
-	uint8_t nr_tasks;		/* at least 1; task 0 is `main` unless declared otherwise */
+	uint8_t nr_tasks;		/* at least 1: task 0 is `main`; a `task` line adds another */
 	uint8_t nr_rings, nr_objs;
 	uint8_t nr_reqs, nr_steps;
 	uint32_t comment, end_comment;	/* before `augur 1`; after the last line */

@@ -1,0 +1,126 @@
+#include "stream/model.h"
+
+#include <linux/io_uring.h>
+#include <string.h>
+
+#include "core/base/ensure.h"
+#include "stream/rules.h"
+
+void stream_init(struct stream *s)
+{
+	/* The pool and the decisions are not read past their lengths: clearing them would cost more than parsing. */
+	memset(s, 0, offsetof(struct stream, decisions));
+	s->version = STREAM_VERSION;
+	s->nr_tasks = 1;
+	memcpy(s->tasks[0].name, "main", sizeof("main"));
+}
+
+static bool same_fd(const struct fdref *a, const struct fdref *b)
+{
+	return a->kind == b->kind && a->obj == b->obj && a->end == b->end;
+}
+
+static bool same_ring(const struct ring *a, const struct ring *b)
+{
+	return a->task == b->task && a->entries == b->entries && a->cq_entries == b->cq_entries && a->flags == b->flags;
+}
+
+static bool same_obj(const struct obj *a, const struct obj *b)
+{
+	return a->kind == b->kind && a->flags == b->flags && a->init == b->init;
+}
+
+static bool same_req(const struct sreq *a, const struct sreq *b)
+{
+	return a->op == b->op && a->sqe_flags == b->sqe_flags && same_fd(&a->fd, &b->fd) && a->target == b->target &&
+	       a->cancel_op == b->cancel_op && a->len == b->len && a->off == b->off && a->op_flags == b->op_flags &&
+	       a->count == b->count && a->value == b->value && a->ts == b->ts;
+}
+
+static bool same_step(const struct step *a, const struct step *b)
+{
+	return a->kind == b->kind && a->task == b->task && a->ring == b->ring && same_fd(&a->fd, &b->fd) &&
+	       a->first_req == b->first_req && a->nr_reqs == b->nr_reqs && a->wait_nr == b->wait_nr &&
+	       a->wait == b->wait && a->len == b->len && a->value == b->value;
+}
+
+bool stream_same(const struct stream *a, const struct stream *b)
+{
+	if (a->version != b->version || a->nr_tasks != b->nr_tasks || a->nr_rings != b->nr_rings ||
+	    a->nr_objs != b->nr_objs || a->nr_reqs != b->nr_reqs || a->nr_steps != b->nr_steps)
+		return false;
+	for (unsigned int i = 0; i < a->nr_rings; i++)
+		if (!same_ring(&a->rings[i], &b->rings[i]))
+			return false;
+	for (unsigned int i = 0; i < a->nr_objs; i++)
+		if (!same_obj(&a->objs[i], &b->objs[i]))
+			return false;
+	for (unsigned int i = 0; i < a->nr_reqs; i++)
+		if (!same_req(&a->reqs[i], &b->reqs[i]))
+			return false;
+	for (unsigned int i = 0; i < a->nr_steps; i++)
+		if (!same_step(&a->steps[i], &b->steps[i]))
+			return false;
+	return true;
+}
+
+unsigned int stream_step_of(const struct stream *s, unsigned int req)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++) {
+		const struct step *t = &s->steps[i];
+
+		if (t->kind == STEP_SUBMIT && req >= t->first_req && req < (unsigned int)t->first_req + t->nr_reqs)
+			return i;
+	}
+	ENSURE_UNREACHABLE();
+}
+
+static bool is_linked(const struct sreq *r)
+{
+	return r->sqe_flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
+}
+
+unsigned int stream_chain_first(const struct stream *s, unsigned int req)
+{
+	unsigned int first = s->steps[stream_step_of(s, req)].first_req;
+
+	while (req > first && is_linked(&s->reqs[req - 1]))
+		req--;
+	return req;
+}
+
+unsigned int stream_chain_last(const struct stream *s, unsigned int req)
+{
+	const struct step *t = &s->steps[stream_step_of(s, req)];
+
+	while (req + 1 < (unsigned int)t->first_req + t->nr_reqs && is_linked(&s->reqs[req]))
+		req++;
+	return req;
+}
+
+void stream_name_req(char name[STREAM_NAME], unsigned int index)
+{
+	char *p = name;
+
+	memset(name, 0, STREAM_NAME);
+	ENSURE_OP(index, <, 27u * 26);
+	if (index >= 26)
+		*p++ = (char)('a' + index / 26 - 1);
+	*p = (char)('a' + index % 26);
+}
+
+void stream_name_nth(char name[STREAM_NAME], const char *prefix, unsigned int index)
+{
+	size_t len = strlen(prefix);
+
+	ENSURE_OP(len, <, (size_t)STREAM_NAME - 3);
+	ENSURE_OP(index, <, 99u);
+	memset(name, 0, STREAM_NAME);
+	memcpy(name, prefix, len);
+	if (index == 0)
+		return;
+	index++;
+	if (index >= 10)
+		name[len++] = (char)('0' + index / 10);
+	name[len] = (char)('0' + index % 10);
+}
