@@ -39,7 +39,7 @@ typedef void sched_task_fn(void *arg);
 #define SCHED_NEVER UINT64_MAX
 
 /* Starts a task. `name` is copied (15 characters). 0 and *out, or -EAGAIN when no thread could be made. The task must
- * be joined exactly once, which frees it. */
+ * be joined exactly once, which frees it. Stacks are small (64 KiB on sim): nothing large lives on them. */
 int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg);
 void sched_join(struct sched_task *t);
 struct sched_task *sched_self(void);
@@ -63,13 +63,13 @@ void sched_advance(uint64_t ns);
 bool sched_park(uint64_t deadline);
 void sched_unpark(struct sched_task *t);
 
-/* On sim spawn, join, park, unpark, notify and sched_point are scheduling points, as are a mutex taken, a mutex released
- * and every atomic access. errno is kept over all of them, as it is each thread's own. */
+/* On sim all calls from spawn to sched_point are scheduling points, except those that only ask the caller about itself,
+ * and so are a mutex taken, a mutex released and every atomic access. errno is kept over all of them. */
 
 /* The kernel's TIF_NOTIFY_SIGNAL: a flag on a task that ends its interruptible sleep. notify sets it and unparks. */
 void sched_notify(struct sched_task *t);
-bool sched_notified(void);	/* of the caller */
-void sched_clear_notify(void);	/* ordered before the loads that follow: clear, then look for work */
+bool sched_notified(void); /* of the caller */
+void sched_clear_notify(void); /* ordered before the loads that follow: clear, then look for work */
 
 /* A blocking section: between begin and end the task counts as asleep, as a PF_IO_WORKER in schedule() does. The hooks
  * are called by begin (sleeping) and end (running), in the task itself; a task without hooks has none called. Sections
@@ -82,8 +82,8 @@ void sched_block_end(void);
 /* A point where another task may run; `where` is a literal naming it in traces. Nothing on threads. */
 void sched_point(const char *where);
 
-/* A choice among n, from 1 to 256, that the real thing would leave to luck: on sim drawn from the decision stream, on threads from
- * a per-task generator seeded by sched_run's seed. `what` names it in the trace. */
+/* A choice among n, from 1 to 256, that the real thing would leave to luck: on sim drawn from the decision stream, on
+ * threads from a per-task generator seeded by sched_run's seed. `what`, a literal, names it in traces. */
 uint32_t sched_choose(uint32_t n, const char *what);
 
 /* Running: one schedule from start to end. On sim the calling OS thread becomes the scheduler and `fn` its first fiber,
@@ -91,8 +91,8 @@ uint32_t sched_choose(uint32_t n, const char *what);
  * atomics, sched_local). On threads fn is simply called. Every spawned task must have been joined when fn returns, and
  * runs do not nest. */
 enum sched_strategy {
-	SCHED_WALK,	/* from the seed: it sets how often this run switches tasks and wakes sleepers for nothing */
-	SCHED_REPLAY,	/* the recorded choices; past their end choice 0 ("go on with the current task") */
+	SCHED_WALK, /* from the seed: it sets how often this run switches tasks and wakes sleepers for nothing */
+	SCHED_REPLAY, /* the recorded choices; past their end choice 0 ("go on with the current task") */
 };
 
 /* One decision of a run, as the trace function sees it when it is made (on sim; threads have none): `self` took choice
@@ -100,41 +100,41 @@ enum sched_strategy {
 struct sched_decision {
 	uint64_t index, point, now;
 	const struct sched_task *self;
-	const char *what;	/* a literal: "run", "spurious" or what sched_choose was given */
+	const char *what; /* the place: what sched_point or sched_choose was given, or "lock", "access", ... */
 	uint32_t n, chosen;
-	const struct sched_task *next;	/* of "run": who goes on */
+	const struct sched_task *next; /* who goes on; NULL when that was not the question */
 };
 typedef void sched_trace_fn(void *arg, const struct sched_decision *d);
 
 struct sched_config {
 	enum sched_strategy strategy;
 	uint64_t seed;
-	const uint8_t *decisions;	/* REPLAY: nr_decisions choices, one byte each, taken modulo the number there is */
+	const uint8_t *decisions; /* REPLAY: nr_decisions choices, one byte each, modulo what there is */
 	size_t nr_decisions;
-	uint8_t *log;			/* may be NULL: the choices made are written here, up to log_cap */
+	uint8_t *log; /* may be NULL: the choices made are written here, up to log_cap */
 	size_t log_cap;
-	uint64_t max_points;		/* 0: no limit. Past it the run is ended as SCHED_RUNAWAY */
-	sched_trace_fn *trace;		/* may be NULL; must not call into sched but for sched_name */
+	uint64_t max_points; /* 0: no limit. Past it the run is ended as SCHED_RUNAWAY */
+	sched_trace_fn *trace; /* may be NULL; must not call into sched but for sched_name */
 	void *trace_arg;
 };
 
 enum sched_end {
-	SCHED_DONE,	/* fn returned */
-	SCHED_QUIESCENT,	/* nothing can ever run again and fn has not returned (sim decides this exactly, at once) */
-	SCHED_RUNAWAY,	/* max_points used up: a livelock */
+	SCHED_DONE, /* fn returned */
+	SCHED_QUIESCENT, /* nothing can ever run again and fn has not returned; sim decides it exactly, at once */
+	SCHED_RUNAWAY, /* max_points used up: a livelock */
 };
 
 struct sched_result {
 	enum sched_end end;
-	uint64_t points;	/* scheduling points passed */
-	uint64_t decisions;	/* choices with more than one alternative; min(decisions, log_cap) are in the log */
+	uint64_t points; /* scheduling points passed */
+	uint64_t decisions; /* choices with more than one alternative; min(decisions, log_cap) are in the log */
 	uint64_t switches;
-	uint64_t hash;		/* of every choice made; equal runs have equal hashes */
-	char stuck[512];	/* QUIESCENT, RUNAWAY: each unfinished task, where it sleeps and its last sched_point */
+	uint64_t hash; /* of every choice made; equal runs have equal hashes */
+	char stuck[512]; /* QUIESCENT, RUNAWAY: each unfinished task, where it sleeps and its last sched_point */
 };
 
-/* After QUIESCENT or RUNAWAY the fibers are abandoned where they stand: what they own is lost, and only the arena of the
- * engine (engine.h) can be reset. Always 0 ends and SCHED_DONE on threads. */
+/* After QUIESCENT or RUNAWAY the fibers are abandoned where they stand: what they own is lost, and only the arena of
+ * the engine (engine.h) can be reset. Always 0 ends and SCHED_DONE on threads. */
 void sched_run(const struct sched_config *cfg, sched_task_fn *fn, void *arg, struct sched_result *out);
 
 #endif
