@@ -1,0 +1,285 @@
+/* The scheduler on real threads: every task is a pthread.
+ *
+ * The parking word of a task is the only thing shared without a lock here:
+ *
+ *   EMPTY   no token, nobody waits      park: EMPTY -> PARKED, then sleeps       unpark: any -> TOKEN, and wakes
+ *   TOKEN   the next park takes it      park: TOKEN -> EMPTY, returns true               if it was PARKED
+ *   PARKED  its task sleeps on it       park, at its end: PARKED or TOKEN -> EMPTY
+ *
+ * Unpark's exchange is a release, park's are acquires: what was written before an unpark is seen after the park that
+ * took its token, and exchanges of several unparkers form one release sequence, so that the last token speaks for
+ * all. */
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/prng.h"
+#include "sched/sched.h"
+
+enum park_state { PARK_EMPTY, PARK_TOKEN, PARK_PARKED };
+
+/* Frames of the engine fit many times over, and glibc caches 40 MiB of stacks: smaller ones mean cheaper spawns. */
+#define STACK_SIZE (512u << 10)
+
+/* One sched_run. Tasks made outside of any belong to `no_run`. */
+struct run {
+	uint64_t seed;
+	struct atomic32 live; /* spawned and not yet joined; read by sched_run after all joins it depends on */
+};
+
+struct sched_task {
+	struct atomic32 park; /* enum park_state; see above */
+	struct atomic32 notified; /* set by sched_notify before its unpark, read by the task after its park */
+	struct run *run;
+	uint64_t path; /* names the task by its place in the tree of spawns; with the seed it seeds `luck` */
+	pthread_t thread;
+	sched_task_fn *fn;
+	void *arg;
+	char name[16];
+
+	/* The task's own from here on. */
+	struct prng luck;
+	uint32_t nr_children;
+	bool spawned; /* by sched_spawn; otherwise made for a thread that was there before */
+	bool blocked;
+	void *local;
+	sched_hook_fn *sleeping, *running;
+	void *hook_arg;
+};
+
+__thread struct sched_tls sched_tls __attribute__((tls_model("initial-exec")));
+
+static struct run no_run;
+static pthread_key_t lazy_key; /* frees the task of a thread that was there before */
+static pthread_once_t lazy_once = PTHREAD_ONCE_INIT;
+
+static void task_init(struct sched_task *t, struct run *run, uint64_t path, const char *name)
+{
+	memset(t, 0, sizeof(*t));
+	t->run = run;
+	t->path = path;
+	t->luck = prng_seed(prng_mix(run->seed) ^ path);
+	strncpy(t->name, name, sizeof(t->name) - 1);
+}
+
+static void lazy_make_key(void)
+{
+	ENSURE_OP(pthread_key_create(&lazy_key, free), ==, 0);
+}
+
+/* A thread that sched_spawn did not make asks for its task. */
+static struct sched_task *lazy_self(void)
+{
+	struct sched_task *t = malloc(sizeof(*t));
+
+	ENSURE(t != NULL);
+	pthread_once(&lazy_once, lazy_make_key);
+	task_init(t, &no_run, 0, "thread");
+	ENSURE_OP(pthread_setspecific(lazy_key, t), ==, 0);
+	sched_tls.task = t;
+	return t;
+}
+
+struct sched_task *sched_self(void)
+{
+	struct sched_task *t = sched_tls.task;
+
+	return __builtin_expect(t != NULL, 1) ? t : lazy_self();
+}
+
+const char *sched_name(const struct sched_task *t)
+{
+	return t->name;
+}
+
+static void *task_thread(void *arg)
+{
+	struct sched_task *t = arg;
+
+	sched_tls.task = t;
+	pthread_setname_np(pthread_self(), t->name);
+	t->fn(t->arg);
+	ENSURE_OP(sched_tls.held, ==, 0u);
+	ENSURE(!t->blocked);
+	return NULL;
+}
+
+int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
+{
+	struct sched_task *self = sched_self();
+	struct sched_task *t = malloc(sizeof(*t));
+	pthread_attr_t attr;
+	int err;
+
+	if (!t)
+		return -EAGAIN;
+	task_init(t, self->run, prng_mix(self->path + 1) + ++self->nr_children, name);
+	t->fn = fn;
+	t->arg = arg;
+	t->spawned = true;
+	ENSURE_OP(pthread_attr_init(&attr), ==, 0);
+	ENSURE_OP(pthread_attr_setstacksize(&attr, STACK_SIZE), ==, 0);
+	a32_add(&t->run->live, 1);
+	*out = t;
+	err = pthread_create(&t->thread, &attr, task_thread, t);
+	pthread_attr_destroy(&attr);
+	if (err) {
+		a32_sub(&t->run->live, 1);
+		*out = NULL;
+		free(t);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+void sched_join(struct sched_task *t)
+{
+	ENSURE(t->spawned);
+	ENSURE(t != sched_tls.task);
+	ENSURE_OP(pthread_join(t->thread, NULL), ==, 0);
+	a32_sub(&t->run->live, 1);
+	free(t);
+}
+
+void *sched_local(void)
+{
+	return sched_self()->local;
+}
+
+void sched_set_local(void *p)
+{
+	sched_self()->local = p;
+}
+
+uint64_t sched_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+void sched_advance(uint64_t ns)
+{
+	(void)ns;
+}
+
+/* Sleeps while *word is PARK_PARKED. Returns false when the deadline has passed. */
+static bool futex_sleep(struct atomic32 *word, uint64_t deadline)
+{
+	struct timespec ts = { .tv_sec = (time_t)(deadline / 1000000000u), .tv_nsec = (long)(deadline % 1000000000u) };
+	long err = syscall(SYS_futex, &word->v, FUTEX_WAIT_BITSET_PRIVATE, PARK_PARKED,
+			   deadline == SCHED_NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+
+	return err == 0 || errno != ETIMEDOUT;
+}
+
+bool sched_park(uint64_t deadline)
+{
+	struct sched_task *t = sched_self();
+	uint32_t seen = PARK_EMPTY;
+	int err = errno;
+
+	ENSURE_OP(sched_tls.held, ==, 0u);
+	if (a32_cas(&t->park, &seen, PARK_PARKED)) {
+		while (a32_load(&t->park) == PARK_PARKED && futex_sleep(&t->park, deadline))
+			;
+	}
+	errno = err;
+	/* A token that came with the deadline is taken: it must not be lost to a caller that saw a time-out. */
+	return a32_xchg(&t->park, PARK_EMPTY) == PARK_TOKEN;
+}
+
+/* The word may be gone when the futex call is made: the task, awake for another reason, may have ended. The kernel then
+ * finds nobody there, or wakes some other sleeper for nothing, which every futex user allows for. */
+void sched_unpark(struct sched_task *t)
+{
+	int err;
+
+	if (a32_xchg(&t->park, PARK_TOKEN) != PARK_PARKED)
+		return;
+	err = errno;
+	syscall(SYS_futex, &t->park.v, FUTEX_WAKE_PRIVATE, 1);
+	errno = err;
+}
+
+void sched_notify(struct sched_task *t)
+{
+	a32_store(&t->notified, 1);
+	sched_unpark(t);
+}
+
+bool sched_notified(void)
+{
+	return a32_load(&sched_self()->notified) != 0;
+}
+
+void sched_clear_notify(void)
+{
+	a32_xchg(&sched_self()->notified, 0);
+}
+
+void sched_set_hooks(sched_hook_fn *sleeping, sched_hook_fn *running, void *arg)
+{
+	struct sched_task *t = sched_self();
+
+	ENSURE(!t->blocked);
+	t->sleeping = sleeping;
+	t->running = running;
+	t->hook_arg = arg;
+}
+
+void sched_block_begin(void)
+{
+	struct sched_task *t = sched_self();
+
+	ENSURE(!t->blocked);
+	t->blocked = true;
+	if (t->sleeping)
+		t->sleeping(t->hook_arg);
+}
+
+void sched_block_end(void)
+{
+	struct sched_task *t = sched_self();
+
+	ENSURE(t->blocked);
+	t->blocked = false;
+	if (t->running)
+		t->running(t->hook_arg);
+}
+
+void sched_point(const char *where)
+{
+	(void)where;
+}
+
+uint32_t sched_choose(uint32_t n, const char *what)
+{
+	(void)what;
+	ENSURE_OP(n, >, 0u);
+	ENSURE_OP(n, <=, 256u);
+	return n == 1 ? 0 : prng_below(&sched_self()->luck, n);
+}
+
+void sched_run(const struct sched_config *cfg, sched_task_fn *fn, void *arg, struct sched_result *out)
+{
+	struct sched_task *before = sched_tls.task;
+	struct run run = { .seed = cfg->seed };
+	struct sched_task self;
+
+	ENSURE(!before || before->run == &no_run);
+	task_init(&self, &run, 0, "main");
+	sched_tls.task = &self;
+	fn(arg);
+	sched_tls.task = before;
+	ENSURE_OP(sched_tls.held, ==, 0u);
+	ENSURE(!self.blocked);
+	ENSURE_OP(a32_load(&run.live), ==, 0u);
+	memset(out, 0, sizeof(*out));
+	out->end = SCHED_DONE;
+}
