@@ -24,9 +24,11 @@ struct backend {
 	/* tasks and processes */
 	int (*spawn)(void **task, const char *name, backend_fn *fn, void *arg);
 	void (*join)(void *task);
-	/* A child process that starts with copies of this one's descriptors and runs fn in its first task. Its tasks end by
-	 * returning or by exit_process; wait_process returns when all are gone, with the wait status (0: exited). */
-	int (*fork_process)(void **proc, backend_fn *fn, void *arg);
+	/* A child process that starts with copies of this one's descriptors and runs fn in its first task, but not before
+	 * parted(arg) has returned here: there the parent closes what only the child is to hold. The child's tasks end by
+	 * returning or by exit_process; wait_process returns when all are gone, with the wait status (0: exited). Called
+	 * while the process has no other task. */
+	int (*fork_process)(void **proc, backend_fn *fn, backend_fn *parted, void *arg);
 	int (*wait_process)(void *proc);
 	void (*exit_process)(void);	/* may return (engine): then return from fn at once */
 	bool (*exiting)(void);
@@ -34,6 +36,7 @@ struct backend {
 	void (*wake_word)(uint32_t *word);
 	uint64_t (*now)(void);
 	void (*relax)(void);	/* a moment in user mode */
+	void (*nap)(uint64_t ns);	/* sleep about so long; may return early */
 
 	/* descriptors; all reads and writes here never sleep (-EAGAIN instead) */
 	int (*pipe)(int fds[2], unsigned int capacity, int flags);
@@ -43,13 +46,15 @@ struct backend {
 	ssize_t (*write)(int fd, const void *buf, size_t len, int64_t off);
 	int (*close)(int fd);
 	int (*poll)(int fd, unsigned int events);
-	int (*reopen)(int fd, int flags);
+	int (*reopen)(int fd, int flags);	/* a pipe anew by O_RDONLY or O_WRONLY; never waits for the other end */
 	int (*file_size)(int fd, uint64_t *size);
 
 	/* rings */
 	int (*setup)(unsigned int entries, struct io_uring_params *p);
 	int (*enter)(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, const void *arg,
 		     size_t argsz);
+	/* IORING_REGISTER_SYNC_CANCEL of ANY request or as `flags` (IORING_ASYNC_CANCEL_*) say; never without a time-out */
+	int (*sync_cancel)(int fd, unsigned int flags, uint64_t timeout_ns);
 	void *(*mmap)(int fd, size_t len, uint64_t offset);	/* NULL: refused */
 	int (*munmap)(void *addr, size_t len);
 

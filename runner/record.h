@@ -22,6 +22,10 @@ enum { RECORD_VERSION = 1, RECORD_MAX_EVENTS = 4096 };
 #define REC_UD_CANCEL (1ull << 63 | 1ull << 32)	/* epilogue: ASYNC_CANCEL with ANY|ALL */
 #define REC_UD_FENCE (1ull << 63 | 2ull << 32)	/* epilogue: the drained NOP */
 
+/* Bytes of the runner's own (the stream's are the TOKENs of stream/model.h) */
+#define REC_BYTE_RELEASE 254	/* written by the epilogue to feed a pipe */
+#define REC_MARKER 253	/* what the buffer of a READ holds before the request is submitted */
+
 enum rec_kind {
 	REC_RING,	/* ring: set up; res: 0 or -errno; a: sq entries << 32 | cq entries as granted */
 	REC_OBJ,	/* obj: made; res: 0 or -errno */
@@ -50,6 +54,13 @@ enum rec_phase {
 	PHASE_FENCE,	/* a drained NOP */
 	PHASE_CLOSE,	/* rings unmapped and closed */
 	PHASE_PROBE,	/* objects looked at */
+};
+
+/* BEGIN and END of the epilogue's own calls: step REC_NO_STEP, and in flags which call it is. */
+enum rec_call {
+	REC_CALL_READ,	/* obj: a direct read; its data follow the END. Without obj: enter with an SQE of the runner's own */
+	REC_CALL_WRITE,	/* obj: a direct write of one byte REC_BYTE_RELEASE, or of 1 to an eventfd */
+	REC_CALL_SYNC,	/* ring: SYNC_CANCEL with ANY|ALL; res: how many it found */
 };
 
 enum rec_final {

@@ -1,0 +1,128 @@
+#include <string.h>
+
+#include "core/base/ensure.h"
+#include "runner/run.h"
+
+typedef void sqe_fn(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe);
+
+int run_fd(const struct run *x, const struct fdref *ref)
+{
+	return ref->kind == FD_OBJ ? x->fd[ref->obj][ref->end] : -1;
+}
+
+char *run_buffer(struct run *x, unsigned int req)
+{
+	return x->arena + x->buf_at[req];
+}
+
+static bool is_eventfd(const struct run *x, const struct fdref *ref)
+{
+	return ref->kind == FD_OBJ && x->s->objs[ref->obj].kind == OBJ_EVENTFD;
+}
+
+static void fill_transfer(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	char *buf = run_buffer(x, req);
+
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->addr = (uint64_t)(uintptr_t)buf;
+	sqe->len = q->len;
+	sqe->off = (uint64_t)q->off;
+	sqe->rw_flags = (int)q->op_flags;
+	if (q->op == SOP_READ) {
+		memset(buf, REC_MARKER, q->len);
+	} else if (is_eventfd(x, &q->fd)) {
+		memset(buf, 0, q->len);
+		memcpy(buf, &q->value, sizeof(q->value));
+	} else {
+		memset(buf, TOKEN_REQ + (int)req, q->len);
+	}
+}
+
+static void fill_nop(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = -1;
+	sqe->len = q->len;
+	sqe->rw_flags = (int)q->op_flags;
+}
+
+static void fill_poll(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->poll32_events = q->op_flags;
+}
+
+static void fill_timeout(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	x->ts[req].tv_sec = (int64_t)(q->ts / 1000000000ull);
+	x->ts[req].tv_nsec = (long long)(q->ts % 1000000000ull);
+	sqe->fd = -1;
+	sqe->addr = (uint64_t)(uintptr_t)&x->ts[req];
+	sqe->len = 1;
+	sqe->off = q->op == SOP_TIMEOUT ? q->count : 0;
+	sqe->timeout_flags = q->op_flags;
+}
+
+/* No request has user_data 0. */
+static uint64_t target_of(const struct sreq *q)
+{
+	return q->target == STREAM_NONE ? 0 : stream_user_data(q->target);
+}
+
+static void fill_timeout_remove(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = -1;
+	sqe->addr = target_of(q);
+	sqe->timeout_flags = q->op_flags;
+}
+
+static const struct op_row {
+	uint8_t opcode;
+	sqe_fn *fill;
+} rows[SOP_NR];
+
+static void fill_cancel(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = q->op_flags & IORING_ASYNC_CANCEL_FD ? run_fd(x, &q->fd) : -1;
+	sqe->addr = target_of(q);
+	if (q->op_flags & AU_ASYNC_CANCEL_OP)
+		sqe->len = rows[q->cancel_op].opcode;
+	sqe->cancel_flags = q->op_flags;
+}
+
+static const struct op_row rows[SOP_NR] = {
+	[SOP_NOP] = { IORING_OP_NOP, fill_nop },
+	[SOP_READ] = { IORING_OP_READ, fill_transfer },
+	[SOP_WRITE] = { IORING_OP_WRITE, fill_transfer },
+	[SOP_POLL_ADD] = { IORING_OP_POLL_ADD, fill_poll },
+	[SOP_TIMEOUT] = { IORING_OP_TIMEOUT, fill_timeout },
+	[SOP_TIMEOUT_REMOVE] = { IORING_OP_TIMEOUT_REMOVE, fill_timeout_remove },
+	[SOP_LINK_TIMEOUT] = { IORING_OP_LINK_TIMEOUT, fill_timeout },
+	[SOP_ASYNC_CANCEL] = { IORING_OP_ASYNC_CANCEL, fill_cancel },
+};
+
+void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)
+{
+	const struct sreq *q = &x->s->reqs[req];
+
+	ENSURE_OP(q->op, <, SOP_NR);
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = rows[q->op].opcode;
+	sqe->flags = q->sqe_flags;
+	sqe->user_data = stream_user_data(req);
+	rows[q->op].fill(x, req, q, sqe);
+}
+
+void sqe_layout(struct run *x)
+{
+	uint32_t at = 0;
+
+	for (unsigned int i = 0; i < x->s->nr_reqs; i++) {
+		const struct sreq *q = &x->s->reqs[i];
+
+		x->buf_at[i] = at;
+		if (q->op == SOP_READ || q->op == SOP_WRITE)
+			at += ((q->len > 8 ? q->len : 8) + 63) & ~63u;
+	}
+	x->arena_used = at;
+}

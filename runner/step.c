@@ -1,0 +1,264 @@
+#include <errno.h>
+
+#include "core/base/ensure.h"
+#include "runner/run.h"
+
+typedef void step_fn(struct run *x, const struct step *st);
+
+static void begin(struct run *x, const struct step *st, uint64_t a)
+{
+	struct rec_event *e = note(x, REC_BEGIN);
+
+	e->ring = st->kind <= STEP_PEEK || st->kind == STEP_CLOSE_RING ? st->ring : STREAM_NONE;
+	e->obj = st->fd.kind == FD_OBJ && st->kind >= STEP_WRITE && st->kind <= STEP_CLOSE ? st->fd.obj : STREAM_NONE;
+	e->a = a;
+	note_commit(x, e);
+}
+
+static void end(struct run *x, const struct step *st, int64_t res, uint32_t taken)
+{
+	struct rec_event *e = note(x, REC_END);
+
+	e->res = res;
+	e->head = taken;
+	if (st->kind <= STEP_PEEK || st->kind == STEP_CLOSE_RING) {
+		e->ring = st->ring;
+		e->tail_before = x->ring[st->ring].tail_before;
+		e->tail_after = x->ring[st->ring].tail_after;
+	} else if (st->kind <= STEP_CLOSE && st->fd.kind == FD_OBJ) {
+		e->obj = st->fd.obj;
+	}
+	note_commit(x, e);
+}
+
+static void bound_hit(struct run *x, unsigned int ring, uint64_t missing)
+{
+	struct rec_event *e = note(x, REC_BOUND);
+
+	e->ring = (uint8_t)ring;
+	e->a = missing;
+	note_commit(x, e);
+}
+
+/* A step on a ring that was never made or is closed. */
+static bool no_ring(struct run *x, const struct step *st)
+{
+	if (x->ring[st->ring].fd >= 0)
+		return false;
+	begin(x, st, 0);
+	x->ring[st->ring].tail_before = x->ring[st->ring].tail_after = 0;
+	end(x, st, -EBADFD, 0);
+	return true;
+}
+
+/* The first nr requests of the step were consumed. A request with CQE_SKIP_SUCCESS may end without a CQE, and so may
+ * those behind it in its chain. */
+static void note_consumed(struct run *x, const struct step *st, unsigned int nr)
+{
+	struct run_ring *r = &x->ring[st->ring];
+	bool silent = false;
+
+	for (unsigned int i = st->first_req; i < st->first_req + nr; i++) {
+		uint8_t flags = x->s->reqs[i].sqe_flags;
+
+		if (flags & IOSQE_CQE_SKIP_SUCCESS)
+			silent = r->skips = true;
+		if (flags & IOSQE_IO_DRAIN)
+			r->drains = true;
+		x->req_ring[i] = st->ring;
+		x->req[i] = silent ? REQ_SILENT : REQ_OWED;
+		r->owed += !silent;
+		if (!(flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)))
+			silent = false;
+	}
+}
+
+static void step_submit(struct run *x, const struct step *st)
+{
+	struct run_ring *r = &x->ring[st->ring];
+	unsigned int n = st->nr_reqs, reaped;
+	uint64_t deadline;
+	uint32_t taken;
+	int ret;
+
+	if (no_ring(x, st))
+		return;
+	if (n > r->p.sq_entries)
+		n = r->p.sq_entries;
+	for (unsigned int i = 0; i < n; i++)
+		sqe_fill(x, st->first_req + i, ring_sqe(r, i));
+	begin(x, st, n);
+	deadline = run_now(x) + x->be->wait_bound_ns;
+	ret = ring_submit(x, r, n, st->wait_nr, st->wait, x->be->wait_bound_ns, &taken);
+	if (ret > 0)
+		note_consumed(x, st, (unsigned int)ret < n ? (unsigned int)ret : n);
+	end(x, st, ret, taken);
+	if (!st->wait)
+		return;
+	reaped = ring_reap(x, st->ring);
+	if (reaped < st->wait_nr && reaped < r->p.cq_entries && run_now(x) >= deadline)
+		bound_hit(x, st->ring, st->wait_nr - reaped);
+}
+
+/* How an enter may end that a wait goes on after. */
+static bool wait_goes_on(int ret)
+{
+	return ret >= 0 || ret == -EINTR || ret == -ETIME;
+}
+
+static void step_wait(struct run *x, const struct step *st)
+{
+	struct run_ring *r = &x->ring[st->ring];
+	uint64_t now = run_now(x), deadline = now + x->be->wait_bound_ns;
+	uint32_t tail_before;
+	unsigned int got;
+	int ret = 0;
+
+	if (no_ring(x, st))
+		return;
+	begin(x, st, st->wait_nr);
+	tail_before = ring_tail(r);
+	r->tail_before = r->tail_after = tail_before;
+	got = ring_reap(x, st->ring);
+	while (got < st->wait_nr && now < deadline && wait_goes_on(ret) && !x->be->exiting()) {
+		ret = ring_wait(x, r, st->wait_nr - got, deadline - now);
+		got += ring_reap(x, st->ring);
+		now = run_now(x);
+	}
+	r->tail_before = tail_before;
+	end(x, st, ret == -ETIME && got >= st->wait_nr ? 0 : ret, 0);
+	if (got < st->wait_nr && now >= deadline)
+		bound_hit(x, st->ring, st->wait_nr - got);
+}
+
+static void step_reap(struct run *x, const struct step *st)
+{
+	struct run_ring *r = &x->ring[st->ring];
+	int ret;
+
+	if (no_ring(x, st))
+		return;
+	begin(x, st, 0);
+	ret = ring_wait(x, r, 0, x->be->wait_bound_ns);
+	end(x, st, ret, 0);
+	ring_reap(x, st->ring);
+}
+
+static void step_peek(struct run *x, const struct step *st)
+{
+	struct run_ring *r = &x->ring[st->ring];
+
+	if (no_ring(x, st))
+		return;
+	begin(x, st, 0);
+	r->tail_before = ring_tail(r);
+	x->be->relax();
+	r->tail_after = ring_tail(r);
+	end(x, st, 0, 0);
+	ring_reap(x, st->ring);
+}
+
+static bool is_eventfd(const struct run *x, const struct step *st)
+{
+	return st->fd.kind == FD_OBJ && x->s->objs[st->fd.obj].kind == OBJ_EVENTFD;
+}
+
+static void step_write(struct run *x, const struct step *st)
+{
+	bool counts = is_eventfd(x, st);
+	size_t len = counts ? sizeof(st->value) : st->len;
+	int64_t ret;
+
+	if (counts)
+		__builtin_memcpy(x->scratch, &st->value, sizeof(st->value));
+	else
+		__builtin_memset(x->scratch, TOKEN_STEP + (int)x->step, len);
+	begin(x, st, counts ? st->value : len);
+	ret = x->be->write(run_fd(x, &st->fd), x->scratch, len, -1);
+	x->be->relax();
+	end(x, st, ret, 0);
+}
+
+static void step_read(struct run *x, const struct step *st)
+{
+	size_t len = is_eventfd(x, st) ? sizeof(st->value) : st->len;
+	int64_t ret;
+
+	begin(x, st, len);
+	ret = x->be->read(run_fd(x, &st->fd), x->scratch, len, -1);
+	x->be->relax();
+	end(x, st, ret, 0);
+	if (ret > 0)
+		note_data(x, REC_NO_REQ, st->fd.obj, x->scratch, (size_t)ret);
+}
+
+static void step_close(struct run *x, const struct step *st)
+{
+	int ret;
+
+	begin(x, st, 0);
+	ret = x->be->close(run_fd(x, &st->fd));
+	if (ret == 0 && st->fd.kind == FD_OBJ)
+		x->open[st->fd.obj][st->fd.end] = false;
+	x->be->relax();
+	end(x, st, ret, 0);
+}
+
+static void step_close_ring(struct run *x, const struct step *st)
+{
+	if (no_ring(x, st))
+		return;
+	begin(x, st, 0);
+	ring_close(x, st->ring);
+	x->be->relax();
+	end(x, st, 0, 0);
+}
+
+/* The task returns from its main function after this; the executor joins it. */
+static void step_exit_thread(struct run *x, const struct step *st)
+{
+	begin(x, st, 0);
+	x->task[st->task].alive = false;
+}
+
+static void step_exit_process(struct run *x, const struct step *st)
+{
+	begin(x, st, 0);
+	x->be->exit_process();
+	x->over = true;
+}
+
+static step_fn *const steps[STEP_KINDS] = {
+	[STEP_SUBMIT] = step_submit,
+	[STEP_WAIT] = step_wait,
+	[STEP_REAP] = step_reap,
+	[STEP_PEEK] = step_peek,
+	[STEP_WRITE] = step_write,
+	[STEP_READ] = step_read,
+	[STEP_CLOSE] = step_close,
+	[STEP_CLOSE_RING] = step_close_ring,
+	[STEP_EXIT_THREAD] = step_exit_thread,
+	[STEP_EXIT_PROCESS] = step_exit_process,
+};
+
+static void luck(struct run *x)
+{
+	uint64_t until;
+
+	if (!x->lucky)
+		return;
+	until = x->be->now() + prng_below(&x->luck, 10001);
+	while (x->be->now() < until)
+		x->be->relax();
+}
+
+void step_run(struct run *x, unsigned int step)
+{
+	const struct step *st = &x->s->steps[step];
+
+	ENSURE_OP(st->kind, <, STEP_KINDS);
+	luck(x);
+	x->step = (uint16_t)step;
+	steps[st->kind](x, st);
+	x->step = REC_NO_STEP;
+}
