@@ -57,19 +57,19 @@ struct court {
 
 /* Adds a finding, unless the rule does not hold for the profile. `seen` and `allowed` are printf texts of one line each:
  * say them through accuse's two formats, separated by a '|': "result 0|-ECANCELED". */
-void accuse(struct court *c, enum rule_id rule, uint32_t event, unsigned int req, unsigned int other, const char *fmt, ...)
-	__attribute__((format(printf, 6, 7)));
+void accuse(struct court *c, enum rule_id rule, uint32_t event, unsigned int req, unsigned int other, const char *fmt,
+	    ...) __attribute__((format(printf, 6, 7)));
 
 /* errno's name with its sign, `-ECANCELED`, or the number. Into a small ring of static buffers: for accuse only. */
 const char *res_name(int64_t res);
 
-void law_events(struct court *c);	/* law_cqe.c: exactly once, indices, waits, fence, hands */
-void law_submit(struct court *c);	/* law_submit.c: enter's return, inline completions, drain */
-void law_results(struct court *c);	/* law_result.c: what each operation may say */
-void law_chains(struct court *c);	/* law_chain.c */
-void law_cancels(struct court *c);	/* law_cancel.c: cancels and their targets */
-void law_timeouts(struct court *c);	/* law_timeout.c: timeouts, counted and linked */
-void law_data(struct court *c);		/* law_data.c: bytes and counters */
-void law_file(struct court *c, unsigned int obj);	/* law_file.c, for law_data */
+void law_events(struct court *c); /* law_cqe.c: exactly once, indices, waits, fence, hands */
+void law_submit(struct court *c); /* law_submit.c: enter's return, inline completions, drain */
+void law_results(struct court *c); /* law_result.c: what each operation may say */
+void law_chains(struct court *c); /* law_chain.c */
+void law_cancels(struct court *c); /* law_cancel.c: cancels and their targets */
+void law_timeouts(struct court *c); /* law_timeout.c: timeouts, counted and linked */
+void law_data(struct court *c); /* law_data.c: bytes and counters */
+void law_file(struct court *c, unsigned int obj); /* law_file.c, for law_data */
 
 #endif

@@ -7,7 +7,7 @@
 
 #define LINKS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
 #define KNOWN_CANCEL                                                                                                   \
-	(IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD_FIXED |  \
+	(IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD_FIXED |   \
 	 IORING_ASYNC_CANCEL_USERDATA | IORING_ASYNC_CANCEL_OP)
 
 /* ---- preparation: which SQEs fail before anything of them runs ---- */
@@ -26,7 +26,8 @@ static int prep_cancel(const struct sreq *q)
 {
 	if (q->op_flags & ~(uint32_t)KNOWN_CANCEL)
 		return PREP_UNKNOWN;
-	if ((q->op_flags & IORING_ASYNC_CANCEL_ANY) && (q->op_flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP)))
+	if ((q->op_flags & IORING_ASYNC_CANCEL_ANY) &&
+	    (q->op_flags & (IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP)))
 		return -EINVAL;
 	return 0;
 }
@@ -144,6 +145,11 @@ static void note_exit(struct facts *f, const struct step *st, uint32_t ev)
 	}
 }
 
+static bool uses_ring(uint8_t kind)
+{
+	return kind == STEP_SUBMIT || kind == STEP_WAIT || kind == STEP_REAP || kind == STEP_PEEK;
+}
+
 static int note_step(struct facts *f, uint32_t ev, const char **why)
 {
 	const struct rec_event *e = &f->rec->ev[ev];
@@ -172,6 +178,8 @@ static int note_step(struct facts *f, uint32_t ev, const char **why)
 			return refuse(why, "a step ends that has not begun, or ends twice");
 		f->step_end[e->step] = ev;
 	}
+	if (f->epilogue == NO_EVENT && e->kind == REC_END && uses_ring(st->kind))
+		f->ring[st->ring].tail = e->tail_after;
 	return st->kind == STEP_SUBMIT ? note_submit(f, e->step, ev) : 0;
 }
 
@@ -181,9 +189,12 @@ static int note_cqe(struct facts *f, uint32_t ev, const char **why)
 	struct req_fact *rf;
 
 	if ((e->a & ~0xffffffffull) == REC_UD_CANCEL && f->nr_cancels < MAX_CANCELS)
-		f->cancel[f->nr_cancels++] = (struct cancel_fact){
-			.req = REC_NO_REQ, .ring = e->ring, .begin = f->epilogue, .cqe = ev, .res = (int32_t)e->res
-		};
+		f->cancel[f->nr_cancels++] = (struct cancel_fact){ .req = REC_NO_REQ,
+								   .ring = e->ring,
+								   .begin = f->epilogue,
+								   .end = NO_EVENT,
+								   .cqe = ev,
+								   .res = (int32_t)e->res };
 	if (e->req == REC_NO_REQ)
 		return 0;
 	if (e->a != stream_user_data(e->req))
@@ -263,6 +274,7 @@ static void note_cancels(struct facts *f)
 			f->cancel[f->nr_cancels++] = (struct cancel_fact){ .req = (uint16_t)i,
 									   .ring = rf->ring,
 									   .begin = rf->begin,
+									   .end = rf->end,
 									   .cqe = rf->cqe,
 									   .res = rf->res };
 	}
@@ -381,17 +393,37 @@ static bool cancel_selects(const struct facts *f, const struct cancel_fact *c, u
 	}
 }
 
-bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+/* Had r posted before cancel c was submitted? Reaped by then, or below the CQ tail its submit saw. */
+static bool posted_before(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+{
+	const struct req_fact *rf = &f->req[r];
+
+	if (rf->cqe == NO_EVENT || c->begin == NO_EVENT)
+		return false;
+	if (rf->cqe < c->begin)
+		return true;
+	return c->end != NO_EVENT && (int32_t)(f->rec->ev[rf->cqe].head - f->rec->ev[c->end].tail_before) < 0;
+}
+
+static bool may_select(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
 	const struct req_fact *rf = &f->req[r];
 
 	if (!rf->maybe || rf->ring != c->ring || c->req == r)
 		return false;
-	if (c->cqe != NO_EVENT && rf->begin != NO_EVENT && c->cqe < rf->begin)
+	if (c->cqe != NO_EVENT && c->cqe < rf->begin)
 		return false; /* the cancel had ended before the request was submitted */
-	if (c->begin != NO_EVENT && req_ended_before(f, r, c->begin))
-		return false; /* the request had ended before the cancel was submitted */
 	return cancel_selects(f, c, r);
+}
+
+bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+{
+	return may_select(f, c, r) && !posted_before(f, c, r);
+}
+
+bool cancel_meets_lingering(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+{
+	return may_select(f, c, r) && posted_before(f, c, r) && req_may_be_iowq(f, r);
 }
 
 /* Does this one request end by itself once it is issued? */
@@ -440,7 +472,7 @@ bool req_self_completing(const struct facts *f, unsigned int r)
 
 bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)
 {
-	if ((f->epilogue != NO_EVENT && f->epilogue < ev) || (f->process_exit != NO_EVENT && f->process_exit < ev))
+	if (f->process_exit < ev)
 		return true;
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
 		if (f->s->steps[i].kind == STEP_CLOSE && same_fd(&f->s->steps[i].fd, fd) && f->step_begin[i] < ev)
@@ -468,7 +500,8 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		return buf;
 	}
 	q = &f->s->reqs[r];
-	snprintf(buf, cap, "%s%s%s%s", ops[q->op], has_fd(q->op) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
+	snprintf(buf, cap, "%s%s%s%s", ops[q->op],
+		 has_fd(q->op) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
 		 q->sqe_flags & IOSQE_ASYNC ? "+async" : "", r > f->req[r].chain_first ? "+linked" : "");
 	return buf;
 }

@@ -11,13 +11,18 @@ const char *res_name(int64_t res)
 		int err;
 		const char *name;
 	} names[] = {
-		{ EPERM, "-EPERM" },   { ENOENT, "-ENOENT" },	  { EINTR, "-EINTR" },	     { EIO, "-EIO" },
-		{ EBADF, "-EBADF" },   { EAGAIN, "-EAGAIN" },	  { ENOMEM, "-ENOMEM" },     { EACCES, "-EACCES" },
-		{ EFAULT, "-EFAULT" }, { EBUSY, "-EBUSY" },	  { EEXIST, "-EEXIST" },     { EINVAL, "-EINVAL" },
-		{ EFBIG, "-EFBIG" },   { ENOSPC, "-ENOSPC" },	  { ESPIPE, "-ESPIPE" },     { EPIPE, "-EPIPE" },
-		{ EBADR, "-EBADR" },   { ETIME, "-ETIME" },	  { EOVERFLOW, "-EOVERFLOW" }, { EBADFD, "-EBADFD" },
-		{ EALREADY, "-EALREADY" }, { EOPNOTSUPP, "-EOPNOTSUPP" }, { ECANCELED, "-ECANCELED" },
-		{ 512, "-ERESTARTSYS" },
+		{ EPERM, "-EPERM" },	     { ENOENT, "-ENOENT" },
+		{ EINTR, "-EINTR" },	     { EIO, "-EIO" },
+		{ EBADF, "-EBADF" },	     { EAGAIN, "-EAGAIN" },
+		{ ENOMEM, "-ENOMEM" },	     { EACCES, "-EACCES" },
+		{ EFAULT, "-EFAULT" },	     { EBUSY, "-EBUSY" },
+		{ EEXIST, "-EEXIST" },	     { EINVAL, "-EINVAL" },
+		{ EFBIG, "-EFBIG" },	     { ENOSPC, "-ENOSPC" },
+		{ ESPIPE, "-ESPIPE" },	     { EPIPE, "-EPIPE" },
+		{ EBADR, "-EBADR" },	     { ETIME, "-ETIME" },
+		{ EOVERFLOW, "-EOVERFLOW" }, { EBADFD, "-EBADFD" },
+		{ EALREADY, "-EALREADY" },   { EOPNOTSUPP, "-EOPNOTSUPP" },
+		{ ECANCELED, "-ECANCELED" }, { 512, "-ERESTARTSYS" },
 	};
 	static _Thread_local char ring[4][24];
 	static _Thread_local unsigned int at;
@@ -30,7 +35,8 @@ const char *res_name(int64_t res)
 	return buf;
 }
 
-void accuse(struct court *c, enum rule_id rule, uint32_t event, unsigned int req, unsigned int other, const char *fmt, ...)
+void accuse(struct court *c, enum rule_id rule, uint32_t event, unsigned int req, unsigned int other, const char *fmt,
+	    ...)
 {
 	const struct rule *r = &rule_table[rule];
 	char text[320], a[40], b[40], *bar;

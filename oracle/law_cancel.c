@@ -24,24 +24,13 @@ static bool ended_cancelled(const struct facts *f, unsigned int r)
 	       (uint32_t)rf->res < f->s->reqs[r].len && req_may_be_iowq(f, r);
 }
 
-/* A worker may still hold a request for a moment after its CQE was seen: the canceller finds it running. */
-static bool lingers(const struct facts *f, const struct cancel_fact *k, unsigned int r)
-{
-	struct cancel_fact late = *k;
-
-	if (!req_may_be_iowq(f, r) || f->req[r].cqe == NO_EVENT)
-		return false;
-	late.begin = NO_EVENT;
-	return cancel_meets(f, &late, r);
-}
-
 static void cancel_one(struct court *c, const struct cancel_fact *k)
 {
 	const struct facts *f = c->f;
 	unsigned int met = 0, cancelled = 0, lingering = 0, some = REC_NO_REQ;
 
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
-		lingering += lingers(f, k, r);
+		lingering += cancel_meets_lingering(f, k, r);
 		if (!cancel_meets(f, k, r))
 			continue;
 		met++;
@@ -51,8 +40,9 @@ static void cancel_one(struct court *c, const struct cancel_fact *k)
 	if (k->res != 0 && k->res != -EALREADY)
 		return;
 	if (!met && !(k->res == -EALREADY && lingering)) {
-		accuse(c, R_CANCEL_NOTFOUND, k->cqe, k->req, REC_NO_REQ, "%s says %s|-ENOENT: no request it selects can be alive",
-		       f->s->reqs[k->req].name, res_name(k->res));
+		accuse(c, R_CANCEL_NOTFOUND, k->cqe, k->req, REC_NO_REQ,
+		       "%s says %s|-ENOENT: no request it selects can be alive", f->s->reqs[k->req].name,
+		       res_name(k->res));
 		return;
 	}
 	if (k->res == 0 && met && !cancelled)
@@ -67,13 +57,14 @@ static void cancel_many(struct court *c, const struct cancel_fact *k)
 	int32_t bound = 0;
 
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
-		bound += cancel_meets(f, k, r) || lingers(f, k, r);
+		bound += cancel_meets(f, k, r) || cancel_meets_lingering(f, k, r);
 	/* The epilogue's own cancels can meet each other. */
 	if (k->req == REC_NO_REQ)
 		bound++;
 	if (k->res < 0 || k->res > bound)
 		accuse(c, R_CANCEL_COUNT, k->cqe, k->req, REC_NO_REQ, "%s says %s|0 to %d",
-		       k->req == REC_NO_REQ ? "the epilogue's cancel" : f->s->reqs[k->req].name, res_name(k->res), bound);
+		       k->req == REC_NO_REQ ? "the epilogue's cancel" : f->s->reqs[k->req].name, res_name(k->res),
+		       bound);
 }
 
 /* Is k a cause for r to end -ECANCELED or -EINTR? ENOENT is not, and is counted apart. */
@@ -113,19 +104,19 @@ static void cancel_cause(struct court *c, unsigned int r)
 
 	if (rf->chain_failed || rf->chain_unknown || predecessor_failed(f, r))
 		return;
-	if ((f->epilogue != NO_EVENT && f->epilogue < rf->cqe) || f->task_exit[rf->task] < rf->cqe ||
-	    f->process_exit < rf->cqe)
+	if (!req_posted_before_epilogue(f, r) || f->task_exit[rf->task] < rf->cqe || f->process_exit < rf->cqe)
 		return;
 	for (unsigned int i = 0; i < f->nr_cancels; i++)
 		if (is_cause(f, &f->cancel[i], r, &enoent))
 			return;
 	if (enoent != REC_NO_REQ)
-		accuse(c, R_CANCEL_ENOENT, rf->cqe, r, enoent, "%s ended %s, and %s, which alone can have done it, says -ENOENT|-EALREADY or 0 from %s, or another end of %s",
+		accuse(c, R_CANCEL_ENOENT, rf->cqe, r, enoent,
+		       "%s ended %s, and %s, which alone can have done it, says -ENOENT|-EALREADY or 0 from %s, or another end of %s",
 		       f->s->reqs[r].name, res_name(rf->res), f->s->reqs[enoent].name, f->s->reqs[enoent].name,
 		       f->s->reqs[r].name);
 	else
-		accuse(c, R_CANCEL_CAUSE, rf->cqe, r, REC_NO_REQ, "%s ended %s|a result of its own: nothing cancelled it",
-		       f->s->reqs[r].name, res_name(rf->res));
+		accuse(c, R_CANCEL_CAUSE, rf->cqe, r, REC_NO_REQ,
+		       "%s ended %s|a result of its own: nothing cancelled it", f->s->reqs[r].name, res_name(rf->res));
 }
 
 void law_cancels(struct court *c)

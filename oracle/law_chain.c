@@ -34,7 +34,8 @@ static void chain_order(struct court *c, unsigned int first, unsigned int last)
 			if (f->s->reqs[k].op == SOP_LINK_TIMEOUT || silent_possible(f, first, k))
 				continue;
 			if (kf->cqe == NO_EVENT || kf->cqe > rf->cqe) {
-				accuse(c, R_CHAIN_ORDER, rf->cqe, r, k, "%s completed before %s, which stands before it|nothing of %s yet",
+				accuse(c, R_CHAIN_ORDER, rf->cqe, r, k,
+				       "%s completed before %s, which stands before it|nothing of %s yet",
 				       f->s->reqs[r].name, f->s->reqs[k].name, f->s->reqs[r].name);
 				return;
 			}
@@ -54,9 +55,9 @@ static void chain_sever(struct court *c, unsigned int first, unsigned int last)
 
 		if (cut != REC_NO_REQ && !(is_lt && r == cut + 1)) {
 			if (rf->cqe != NO_EVENT && rf->res != -ECANCELED)
-				accuse(c, R_CHAIN_SEVER, rf->cqe, r, cut, "%s ended %s behind %s, which failed with %s|-ECANCELED",
-				       f->s->reqs[r].name, res_name(rf->res), f->s->reqs[cut].name,
-				       res_name(f->req[cut].res));
+				accuse(c, R_CHAIN_SEVER, rf->cqe, r, cut,
+				       "%s ended %s behind %s, which failed with %s|-ECANCELED", f->s->reqs[r].name,
+				       res_name(rf->res), f->s->reqs[cut].name, res_name(f->req[cut].res));
 			continue;
 		}
 		if (is_lt || cut != REC_NO_REQ || rf->cqe == NO_EVENT)
@@ -75,8 +76,9 @@ static void chain_prep(struct court *c, unsigned int first, unsigned int last)
 		int want = f->req[r].prep < 0 ? f->req[r].prep : -ECANCELED;
 
 		if (f->req[r].cqe != NO_EVENT && f->req[r].res != want)
-			accuse(c, R_PREP_RESULT, f->req[r].cqe, r, REC_NO_REQ, "%s ended %s in a chain that failed preparation|%s",
-			       f->s->reqs[r].name, res_name(f->req[r].res), res_name(want));
+			accuse(c, R_PREP_RESULT, f->req[r].cqe, r, REC_NO_REQ,
+			       "%s ended %s in a chain that failed preparation|%s", f->s->reqs[r].name,
+			       res_name(f->req[r].res), res_name(want));
 	}
 }
 

@@ -14,25 +14,27 @@ static void one_cqe(struct court *c, uint32_t ev, uint32_t *next)
 		accuse(c, R_CQ_INDEX, ev, e->req, REC_NO_REQ, "CQE number %u reaped|number %u", e->head, next[e->ring]);
 	next[e->ring] = e->head + 1;
 	if (e->flags)
-		accuse(c, R_CQE_FLAGS, ev, e->req, REC_NO_REQ, "CQE flags %#x|0: one shot, no buffer, no notification", e->flags);
+		accuse(c, R_CQE_FLAGS, ev, e->req, REC_NO_REQ, "CQE flags %#x|0: one shot, no buffer, no notification",
+		       e->flags);
 	if (e->req == REC_NO_REQ) {
 		uint64_t kind = e->a & ~0xffffffffull;
 
 		if (kind != REC_UD_CANCEL && kind != REC_UD_FENCE)
-			accuse(c, R_CQE_UNKNOWN, ev, REC_NO_REQ, REC_NO_REQ, "CQE with user_data %#llx|of a request that was submitted",
-			       (unsigned long long)e->a);
+			accuse(c, R_CQE_UNKNOWN, ev, REC_NO_REQ, REC_NO_REQ,
+			       "CQE with user_data %#llx|of a request that was submitted", (unsigned long long)e->a);
 		return;
 	}
 	if (!f->req[e->req].maybe || f->req[e->req].ring != e->ring || f->req[e->req].begin > ev)
-		accuse(c, R_CQE_UNKNOWN, ev, e->req, REC_NO_REQ, "CQE of %s, which this ring had not consumed|no such CQE",
-		       f->s->reqs[e->req].name);
+		accuse(c, R_CQE_UNKNOWN, ev, e->req, REC_NO_REQ,
+		       "CQE of %s, which this ring had not consumed|no such CQE", f->s->reqs[e->req].name);
 	if (f->req[e->req].cqe != ev)
-		accuse(c, R_CQE_TWICE, ev, e->req, REC_NO_REQ, "a second CQE of %s, %s after %s|one", f->s->reqs[e->req].name,
-		       res_name(e->res), res_name(f->req[e->req].res));
+		accuse(c, R_CQE_TWICE, ev, e->req, REC_NO_REQ, "a second CQE of %s, %s after %s|one",
+		       f->s->reqs[e->req].name, res_name(e->res), res_name(f->req[e->req].res));
 	if ((f->s->reqs[e->req].sqe_flags & IOSQE_CQE_SKIP_SUCCESS) && f->req[e->req].cqe == ev &&
 	    !req_fails(f, e->req, (int32_t)e->res) && f->req[e->req].chain_first == f->req[e->req].chain_last)
-		accuse(c, R_SKIP_SUCCESS, ev, e->req, REC_NO_REQ, "%s succeeded with %s and posted|silence: CQE_SKIP_SUCCESS",
-		       f->s->reqs[e->req].name, res_name(e->res));
+		accuse(c, R_SKIP_SUCCESS, ev, e->req, REC_NO_REQ,
+		       "%s succeeded with %s and posted|silence: CQE_SKIP_SUCCESS", f->s->reqs[e->req].name,
+		       res_name(e->res));
 }
 
 static bool may_be_silent(const struct facts *f, unsigned int r)
@@ -74,7 +76,8 @@ static void bound_hit(struct court *c, uint32_t ev)
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
 		const struct req_fact *rf = &f->req[r];
 
-		if (rf->ring != f->rec->ev[ev].ring || rf->end == NO_EVENT || rf->end > ev || req_ended_before(f, r, ev))
+		if (rf->ring != f->rec->ev[ev].ring || rf->end == NO_EVENT || rf->end > ev ||
+		    req_ended_before(f, r, ev))
 			continue;
 		if (!may_be_silent(f, r) && observable(f, r) && req_self_completing(f, r))
 			accuse(c, f->exact ? R_WAIT_STRANDED : R_WAIT_STUCK, ev, r, REC_NO_REQ,
@@ -93,7 +96,8 @@ static void fence(struct court *c, uint32_t ev)
 	if (e->res != 0)
 		accuse(c, R_RESULT, ev, REC_NO_REQ, REC_NO_REQ, "the fence NOP ended %s|0", res_name(e->res));
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
-		if (f->req[r].consumed && f->req[r].ring == e->ring && !may_be_silent(f, r) && !req_ended_before(f, r, ev))
+		if (f->req[r].consumed && f->req[r].ring == e->ring && !may_be_silent(f, r) &&
+		    !req_ended_before(f, r, ev))
 			accuse(c, R_FENCE_ORDER, ev, r, REC_NO_REQ, "the drained fence completed before %s|after it",
 			       f->s->reqs[r].name);
 }
@@ -136,7 +140,8 @@ void law_events(struct court *c)
 			break;
 		case REC_SIM:
 			if (e->flags)
-				accuse(c, R_SIM_QUIESCENT, ev, REC_NO_REQ, REC_NO_REQ, "the schedule ended %s|the end of the stream",
+				accuse(c, R_SIM_QUIESCENT, ev, REC_NO_REQ, REC_NO_REQ,
+				       "the schedule ended %s|the end of the stream",
 				       e->flags == 1 ? "with every task asleep for ever" : "in a livelock");
 			break;
 		default:

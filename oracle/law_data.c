@@ -37,6 +37,13 @@ static bool of_obj(const struct fdref *fd, unsigned int obj)
 	return fd->kind == FD_OBJ && fd->obj == obj;
 }
 
+/* The epilogue's own write to the object: one byte, or 1 to an eventfd. */
+static bool is_feed(const struct rec_event *e, unsigned int obj)
+{
+	return e->kind == REC_END && e->step == REC_NO_STEP && e->obj == obj && e->flags == REC_CALL_WRITE &&
+	       e->res > 0;
+}
+
 static void add_writers(const struct facts *f, unsigned int obj, struct pipe_account *p)
 {
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
@@ -146,6 +153,10 @@ static void pipe_law(struct court *c, unsigned int obj)
 
 		if (e->kind == REC_DATA)
 			add_data(f, obj, ev, p);
+		if (is_feed(e, obj)) {
+			p->w[REC_BYTE_RELEASE].least += (uint64_t)e->res;
+			p->w[REC_BYTE_RELEASE].most += (uint64_t)e->res;
+		}
 		if (e->kind == REC_RUN && e->obj == obj)
 			add_run(p, (struct run){ READER_RESIDUE, ev, ev, (uint8_t)e->flags, e->a });
 		if (e->kind == REC_FINAL && e->obj == obj && !(e->flags & FINAL_UNSEEN))
@@ -153,14 +164,19 @@ static void pipe_law(struct court *c, unsigned int obj)
 	}
 	for (unsigned int t = 0; t < 256; t++) {
 		const struct writer *w = &p->w[t];
-		unsigned int req = t >= TOKEN_REQ && t < TOKEN_STEP && t - TOKEN_REQ < f->s->nr_reqs ? t - TOKEN_REQ : REC_NO_REQ;
-		bool lost = p->final != NO_EVENT && f->complete && !p->unseen_reader && !p->too_many && p->seen[t] < w->least;
+		unsigned int req = t >= TOKEN_REQ && t < TOKEN_STEP && t - TOKEN_REQ < f->s->nr_reqs ? t - TOKEN_REQ :
+												       REC_NO_REQ;
+		bool lost = p->final != NO_EVENT && f->complete && !p->unseen_reader && !p->too_many &&
+			    p->seen[t] < w->least;
 
 		if (p->seen[t] > w->most || lost)
 			accuse(c, R_DATA_PIPE, p->final == NO_EVENT ? f->rec->nr : p->final, req, REC_NO_REQ,
-			       "%llu bytes %u came out of %s|%llu to %llu: what %s reported", (unsigned long long)p->seen[t], t,
-			       f->s->objs[obj].name, (unsigned long long)w->least, (unsigned long long)w->most,
-			       !w->here ? "nobody" : req == REC_NO_REQ ? "a direct write" : f->s->reqs[req].name);
+			       "%llu bytes %u came out of %s|%llu to %llu: what %s reported",
+			       (unsigned long long)p->seen[t], t, f->s->objs[obj].name, (unsigned long long)w->least,
+			       (unsigned long long)w->most,
+			       !w->here		 ? "nobody" :
+			       req == REC_NO_REQ ? "a direct write" :
+						   f->s->reqs[req].name);
 	}
 	if (!p->too_many)
 		pipe_order(c, p, obj);
@@ -207,16 +223,17 @@ static void counter_law(struct court *c, unsigned int obj)
 			k.out += e->a;
 		if (e->kind == REC_DATA && e->req == REC_NO_REQ && !st && e->obj == obj)
 			k.out += e->a;
-		if (e->kind == REC_FEED && e->obj == obj)
-			k.in += e->a;
+		if (is_feed(e, obj))
+			k.in += 1;
 		if (e->kind == REC_FINAL && e->obj == obj && !(e->flags & FINAL_UNSEEN)) {
 			k.final = ev;
 			k.out += e->a;
 		}
 	}
 	if (k.final != NO_EVENT && f->complete && !k.unseen && k.in != k.out)
-		accuse(c, R_DATA_COUNTER, k.final, REC_NO_REQ, REC_NO_REQ, "%s: %llu taken out or left|%llu, what was put in",
-		       f->s->objs[obj].name, (unsigned long long)k.out, (unsigned long long)k.in);
+		accuse(c, R_DATA_COUNTER, k.final, REC_NO_REQ, REC_NO_REQ,
+		       "%s: %llu taken out or left|%llu, what was put in", f->s->objs[obj].name,
+		       (unsigned long long)k.out, (unsigned long long)k.in);
 }
 
 static void held(struct court *c, uint32_t ev)
@@ -225,9 +242,9 @@ static void held(struct court *c, uint32_t ev)
 	uint32_t who = e->flags & (FINAL_READERS | FINAL_WRITERS | FINAL_HELD);
 
 	if (who && c->f->complete)
-		accuse(c, c->f->exact ? R_FINAL_HELD : R_FINAL_LATE, ev, REC_NO_REQ, REC_NO_REQ, "%s is still held%s%s|by nobody",
-		       c->f->s->objs[e->obj].name, who & FINAL_READERS ? " for reading" : "",
-		       who & FINAL_WRITERS ? " for writing" : "");
+		accuse(c, c->f->exact ? R_FINAL_HELD : R_FINAL_LATE, ev, REC_NO_REQ, REC_NO_REQ,
+		       "%s is still held%s%s|by nobody", c->f->s->objs[e->obj].name,
+		       who & FINAL_READERS ? " for reading" : "", who & FINAL_WRITERS ? " for writing" : "");
 }
 
 void law_data(struct court *c)

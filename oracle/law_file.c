@@ -8,7 +8,7 @@ enum { MAX_WRITES = STREAM_MAX_REQS + STREAM_MAX_STEPS };
 /* A write: [off, off + least) surely put down, up to off + most possibly. */
 struct put {
 	uint8_t token;
-	uint16_t req;	/* or REC_NO_REQ */
+	uint16_t req; /* or REC_NO_REQ */
 	uint64_t off, least, most;
 	uint32_t begin, end;
 };
@@ -130,12 +130,15 @@ static void reads(struct court *c, unsigned int obj, const struct file_account *
 		least = at >= a->init ? 0 : (end < a->init ? end : a->init) - at;
 		most = most > at ? most : at;
 		if ((uint64_t)rf->res < least || at + (uint64_t)rf->res > most)
-			accuse(c, R_DATA_SIZE, rf->cqe, r, REC_NO_REQ, "%s got %d bytes at %llu|%llu to %llu", q->name, rf->res,
-			       (unsigned long long)at, (unsigned long long)least, (unsigned long long)(most - at));
-		for (uint32_t i = rf->cqe + 1; i < f->rec->nr && f->rec->ev[i].kind == REC_DATA && f->rec->ev[i].req == r; i++) {
+			accuse(c, R_DATA_SIZE, rf->cqe, r, REC_NO_REQ, "%s got %d bytes at %llu|%llu to %llu", q->name,
+			       rf->res, (unsigned long long)at, (unsigned long long)least,
+			       (unsigned long long)(most - at));
+		for (uint32_t i = rf->cqe + 1;
+		     i < f->rec->nr && f->rec->ev[i].kind == REC_DATA && f->rec->ev[i].req == r; i++) {
 			if (!runs_fit(f, a, &f->rec->ev[i], at, rf->begin, rf->cqe))
-				accuse(c, R_DATA_FILE, i, r, REC_NO_REQ, "%s got bytes %u at %llu|what was written there", q->name,
-				       f->rec->ev[i].flags, (unsigned long long)at);
+				accuse(c, R_DATA_FILE, i, r, REC_NO_REQ,
+				       "%s got bytes %u at %llu|what was written there", q->name, f->rec->ev[i].flags,
+				       (unsigned long long)at);
 			at += f->rec->ev[i].a;
 		}
 	}

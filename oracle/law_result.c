@@ -11,7 +11,7 @@
 
 struct answer {
 	bool ok;
-	enum rule_id rule;	/* the rule it breaks when not ok */
+	enum rule_id rule; /* the rule it breaks when not ok */
 	char allowed[160];
 };
 
@@ -150,7 +150,8 @@ static void poll_result(const struct facts *f, unsigned int r, struct answer *a)
 		return;
 	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
 		return;
-	if (res == -EBADF && (!obj_of(f, r) || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe)))
+	if (res == -EBADF &&
+	    (!obj_of(f, r) || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe)))
 		return;
 	if (res == 0 && obj_of(f, r) && obj_of(f, r)->kind == OBJ_FILE && !(q->op_flags & (POLLIN | POLLOUT)))
 		return; /* a file without a poll method answers at once with what was asked of IN and OUT */
@@ -221,6 +222,7 @@ void law_results(struct court *c)
 		else
 			list_result(f, r, &a);
 		if (!a.ok)
-			accuse(c, a.rule, rf->cqe, r, REC_NO_REQ, "%s ended %s|%s", f->s->reqs[r].name, res_name(rf->res), a.allowed);
+			accuse(c, a.rule, rf->cqe, r, REC_NO_REQ, "%s ended %s|%s", f->s->reqs[r].name,
+			       res_name(rf->res), a.allowed);
 	}
 }

@@ -112,8 +112,9 @@ static void inline_nops(struct court *c, unsigned int step)
 			       "%s was not in the CQ when its submit returned (CQE %u, tail %u)|a CQE below the tail",
 			       f->s->reqs[r].name, head, e->tail_after);
 		if (last != REC_NO_REQ && (int32_t)(head - f->rec->ev[f->req[last].cqe].head) < 0)
-			accuse(c, R_INLINE_ORDER, f->req[r].cqe, r, last, "%s completed before %s|submission order: both complete inline",
-			       f->s->reqs[r].name, f->s->reqs[last].name);
+			accuse(c, R_INLINE_ORDER, f->req[r].cqe, r, last,
+			       "%s completed before %s|submission order: both complete inline", f->s->reqs[r].name,
+			       f->s->reqs[last].name);
 		last = r;
 	}
 }
@@ -142,11 +143,13 @@ static void drain_order(struct court *c, unsigned int d)
 		if (f->s->reqs[r].op == SOP_LINK_TIMEOUT || (r >= df->chain_first && r <= df->chain_last))
 			continue;
 		if (before && df->cqe != NO_EVENT && (rf->cqe == NO_EVENT || rf->cqe > df->cqe))
-			accuse(c, R_DRAIN_ORDER, df->cqe, d, r, "drained %s ended before %s, which was submitted before it|after it",
-			       f->s->reqs[d].name, f->s->reqs[r].name);
+			accuse(c, R_DRAIN_ORDER, df->cqe, d, r,
+			       "drained %s ended before %s, which was submitted before it|after it", f->s->reqs[d].name,
+			       f->s->reqs[r].name);
 		if (!before && rf->cqe != NO_EVENT && (df->cqe == NO_EVENT || df->cqe > rf->cqe))
-			accuse(c, R_DRAIN_ORDER, rf->cqe, r, d, "%s ended before %s, which was drained before it|after it",
-			       f->s->reqs[r].name, f->s->reqs[d].name);
+			accuse(c, R_DRAIN_ORDER, rf->cqe, r, d,
+			       "%s ended before %s, which was drained before it|after it", f->s->reqs[r].name,
+			       f->s->reqs[d].name);
 	}
 }
 

@@ -49,16 +49,16 @@ static void counted(struct court *c, unsigned int r)
 	uint32_t n;
 
 	if (!q->count) {
-		accuse(c, R_TIMEOUT_COUNT, f->req[r].cqe, r, REC_NO_REQ, "%s, which counts nothing, ended 0|-ETIME or -ECANCELED",
-		       q->name);
+		accuse(c, R_TIMEOUT_COUNT, f->req[r].cqe, r, REC_NO_REQ,
+		       "%s, which counts nothing, ended 0|-ETIME or -ECANCELED", q->name);
 		return;
 	}
 	if (f->req[r].end == NO_EVENT || f->ring[f->req[r].ring].skips)
 		return;
 	n = posted_since(f, r);
 	if (n < q->count)
-		accuse(c, R_TIMEOUT_COUNT, f->req[r].cqe, r, REC_NO_REQ, "%s ended 0 after %u completions|after %u", q->name, n,
-		       q->count);
+		accuse(c, R_TIMEOUT_COUNT, f->req[r].cqe, r, REC_NO_REQ, "%s ended 0 after %u completions|after %u",
+		       q->name, n, q->count);
 }
 
 /* A linked timeout that says -ECANCELED was taken off by the end of its target. */
@@ -77,11 +77,13 @@ static void linked(struct court *c, unsigned int r)
 	}
 	if (f->task_exit[rf->task] < rf->cqe || f->process_exit < rf->cqe)
 		return;
-	if (f->s->reqs[t].sqe_flags & IOSQE_CQE_SKIP_SUCCESS || f->s->reqs[rf->chain_first].sqe_flags & IOSQE_CQE_SKIP_SUCCESS)
+	if (f->s->reqs[t].sqe_flags & IOSQE_CQE_SKIP_SUCCESS ||
+	    f->s->reqs[rf->chain_first].sqe_flags & IOSQE_CQE_SKIP_SUCCESS)
 		return;
 	if (tf->cqe == NO_EVENT || tf->cqe > rf->cqe)
-		accuse(c, R_LT_ORDER, rf->cqe, r, t, "%s ended -ECANCELED before its target %s had ended|after the CQE of %s",
-		       f->s->reqs[r].name, f->s->reqs[t].name, f->s->reqs[t].name);
+		accuse(c, R_LT_ORDER, rf->cqe, r, t,
+		       "%s ended -ECANCELED before its target %s had ended|after the CQE of %s", f->s->reqs[r].name,
+		       f->s->reqs[t].name, f->s->reqs[t].name);
 }
 
 void law_timeouts(struct court *c)

@@ -22,11 +22,11 @@ enum profile_id { PROFILE_CORRECTED, PROFILE_6_18, PROFILE_6_12, PROFILE_6_1, PR
 
 /* One law. The table of all laws is oracle_rules(). */
 struct rule {
-	const char *name;	/* stable: `cancel.zero`, `chain.order`, ... */
-	const char *sentence;	/* what it says */
-	const char *source;	/* man page, kernel release and function, probe */
-	uint32_t profiles;	/* bit mask of enum profile_id it holds for */
-	enum verdict_kind verdict;	/* what breaking it means: FORBIDDEN or UNDECIDED */
+	const char *name; /* stable: `cancel.zero`, `chain.order`, ... */
+	const char *sentence; /* what it says */
+	const char *source; /* man page, kernel release and function, probe */
+	uint32_t profiles; /* bit mask of enum profile_id it holds for */
+	enum verdict_kind verdict; /* what breaking it means: FORBIDDEN or UNDECIDED */
 };
 
 const struct rule *oracle_rules(unsigned int *nr);
@@ -35,17 +35,17 @@ enum { VERDICT_MAX_FINDINGS = 8 };
 
 struct finding {
 	const struct rule *rule;
-	uint32_t event;		/* index into the record, or its nr: "at the end" */
-	uint16_t req;		/* the request it is about, or REC_NO_REQ */
-	uint16_t other;		/* a second request in the matter, or REC_NO_REQ */
-	char id[96];		/* stable: rule and the roles involved, `cancel.zero/read+async,async_cancel` */
+	uint32_t event; /* index into the record, or its nr: "at the end" */
+	uint16_t req; /* the request it is about, or REC_NO_REQ */
+	uint16_t other; /* a second request in the matter, or REC_NO_REQ */
+	char id[96]; /* stable: rule and the roles involved, `cancel.zero/read+async,async_cancel` */
 	char seen[128];
-	char allowed[192];	/* what would have been allowed there */
+	char allowed[192]; /* what would have been allowed there */
 };
 
 struct verdict {
 	enum verdict_kind kind;
-	unsigned int nr;	/* findings; more are counted, not kept */
+	unsigned int nr; /* findings; more are counted, not kept */
 	struct finding finding[VERDICT_MAX_FINDINGS];
 };
 
