@@ -121,6 +121,8 @@ static const struct lie lies[] = {
 	  "r0:8/16 b0 e0=1@0-1 c:a=8 f0=16,0 u0=255*4 u0=1*8 u0=255*4", NULL, 0 },
 	{ HEAD "file f size=16\nsubmit r\n a: write fd=f len=8 off=4\n",
 	  "r0:8/16 b0 e0=1@0-1 c:a=8 f0=16,0 u0=255*4 u0=1*7 u0=255*5", "data.file", 0 },
+	{ HEAD "file f size=16\nsubmit r\n a: write fd=f len=8 off=4\nsubmit r\n k: cancel target=a\n",
+	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=0 c:a=-125 f0=16,0 u0=255*16", NULL, 0 },
 	{ HEAD "file f size=16\nsubmit r\n a: write fd=f len=8 off=16\n", "r0:8/16 b0 e0=1@0-1 c:a=8 f0=16,0 u0=255*16",
 	  "data.size", 0 },
 	{ HEAD "file f size=16\nsubmit r\n a: read fd=f len=8 off=12\n",

@@ -78,7 +78,7 @@ static bool may_show(const struct facts *f, const struct file_account *a, uint8_
 	/* Nothing that surely covers a byte of it may have come between. */
 	for (unsigned int i = 0; i < a->nr; i++) {
 		const struct put *p = &a->put[i];
-		bool covers = at < p->off + p->least && p->off < at + n;
+		bool covers = p->least && at < p->off + p->least && p->off < at + n;
 
 		if (p != own && covers && p->end < begin && (!own || put_before(f, own, p)))
 			return false;
