@@ -62,11 +62,14 @@ struct io_wq_data {
 	struct io_wq_hash *hash;	/* referenced by the pool */
 	void *owner;			/* passed back below */
 	const char *owner_name;		/* workers are called iou-wrk-<owner_name> */
-	void (*worker_start)(void *owner);	/* in a new worker, first thing: become a thread of the owner's process */
-	void (*worker_end)(void *owner);	/* in a worker, last thing */
+	/* In a new worker, first thing: become a thread of the owner's process. The task's own pointer (sched_set_local) is
+	 * the engine's; the pool does not use it. In a worker, last thing. Both may be NULL. */
+	void (*worker_start)(void *owner);
+	void (*worker_end)(void *owner);
 	void (*do_work)(struct io_wq_work *work);	/* issue; sees IO_WQ_WORK_CANCEL and completes -ECANCELED then */
 	struct io_wq_work *(*free_work)(struct io_wq_work *work);	/* drops the pool's reference; returns a follower */
-	/* Hands cb to the owner's task work (TWA_SIGNAL); false: the owner is exiting. */
+	/* Hands cb to the owner's task work (TWA_SIGNAL), which unlinks it, then calls cb->run(cb); false: the owner is
+	 * exiting. After run has been called cb may be handed over again, or be gone. */
 	bool (*queue_creation)(void *owner, struct io_wq_callback *cb);
 	/* Withdraws a queued cb the match says yes to; returns it or NULL. */
 	struct io_wq_callback *(*withdraw_creation)(void *owner, bool (*match)(struct io_wq_callback *cb, void *arg),
@@ -80,6 +83,8 @@ int io_wq_create(struct io_wq **out, unsigned int bounded, unsigned int unbounde
 void io_wq_hash_work(struct io_wq_work *work, uint32_t key);
 bool io_wq_is_hashed(const struct io_wq_work *work);
 
+/* By the owner or by a worker of the pool; a lock of the caller's may be held (a thread may be made meanwhile, nothing is
+ * waited for). When it returns, work may be done and gone. */
 void io_wq_enqueue(struct io_wq *wq, struct io_wq_work *work);
 
 /* cancel_cb: pending work that matches is completed cancelled at once in the caller's context (do_work with CANCEL, then
@@ -104,10 +109,14 @@ struct io_wq *io_wq_current(void);
 /* True when the current worker's work has been told to stop (its pool exits): io_wq_worker_stopped(). */
 bool io_wq_worker_stopped(void);
 
+/* After a simulated run that ended stuck: frees all pools and hash maps of the process; their workers are gone. */
+void io_wq_abandon_all(void);
+
 /* Readable picture of the pool: accounts, lists, buckets, workers and what each does. */
 struct text;
 void io_wq_dump(struct io_wq *wq, struct text *out);
-/* The numbered invariants of the pool (see io_wq.c); asserts. The pool must be at rest for the caller (sim: any time). */
+/* The numbered invariants of the pool (see inspect.c); asserts. They hold at any time; the caller holds no lock of the
+ * pool. */
 void io_wq_check(struct io_wq *wq);
 
 #endif

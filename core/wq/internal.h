@@ -1,0 +1,171 @@
+/* Inside core/wq.
+ *
+ * Where a work item is, and who moves it:
+ *
+ *	           io_wq_insert_work            io_get_next_work                    io_worker_next
+ *	 (owner) ---------------------> PENDING ----------------> TAKEN, CURRENT -----------------> FREED, back with the owner
+ *	             |                  acct->work_list           worker->taken,      do_work, free_work
+ *	             |                     |                      worker->cur_work
+ *	             |                     | io_acct_cancel_pending_work
+ *	             `---------------------'---> io_run_cancel: do_work with CANCEL in the canceller's context
+ *	              CANCEL is set or the pool exits
+ *
+ *	An unhashed item is taken alone and becomes current at once. Of hashed items a whole bucket is taken; all but the
+ *	first wait on worker->taken, in order. Both are visible to io_wq_cancel_running_work from the moment they leave
+ *	the list, for a worker takes with acct->lock held.
+ *
+ * A worker:
+ *
+ *	 io_acct_reserve_worker        io_wq_worker, work found         list empty
+ *	 -----------------------> FREE ------------------------> BUSY ----------------> FREE
+ *	   counted, on both       |                                    io_worker_idle
+ *	   lists, no task yet     | idle too long, or EXIT_ON_IDLE: io_worker_retire
+ *	                          | EXIT: io_worker_leave
+ *	                          v
+ *	                        LEAVING: on no list, not counted; ---> GONE: on wq->gone, to be joined by the next worker
+ *	                        picks up nothing any more                    that starts or retires, or by the exit
+ *
+ * Pending work is never stranded. Whenever an item is on a list that is not stalled, one of these holds, or somebody is
+ * between two steps that will make it hold:
+ *	- a worker is on the free list with its wake-up under way (io_wq_enqueue inserts, then looks at the free list; an
+ *	  idle worker enters the free list, then looks at the work list);
+ *	- nr_running > 0: a worker that runs will look at the list before it sleeps, be it between two items (io_worker_idle,
+ *	  io_worker_retire) or inside one (io_wq_dec_running), or a creation request is on its way, which looks as well
+ *	  (io_acct_put_running). Each of them lowers nr_running first and looks after that; io_wq_enqueue inserts first and
+ *	  reads nr_running after that;
+ *	- nr_workers has reached the limit and all are blocked: they look when they are done.
+ * A stalled list has only items of busy buckets. It has a free worker: the one that found it so, as nobody retires while
+ * anything is pending.
+ *
+ * Locks, outermost first. None is held when a callback of io_wq_data is called, and none across a park.
+ *
+ *	hash->lock           the pools that wait for a bucket (hash->waiting, wq->hash_node)
+ *	acct->workers_lock   nr_workers, max_workers, ceiling, free_list, all_list, worker->task
+ *	acct->lock           work_list, hash_tail, stalled
+ *	worker->lock         cur_work, taken, hash. Only the worker itself writes them, so it reads them without
+ *	wq->gone_lock        gone, workers, nr_alive, exit_waiter (innermost)
+ *
+ * Without locks: wq->state, acct->nr_running, nr_creating, hash->map, worker->refs, create_state: atomics.
+ * worker->up, running, idle, deadline are the worker's own. */
+#ifndef CORE_WQ_INTERNAL_H
+#define CORE_WQ_INTERNAL_H
+
+#include "core/base/ensure.h"
+#include "core/wq/io_wq.h"
+
+enum { IO_WQ_ACCT_BOUND, IO_WQ_ACCT_UNBOUND, IO_WQ_ACCT_NR };
+enum { IO_WQ_EXIT = 1, IO_WQ_EXIT_ON_IDLE = 2 }; /* bits of io_wq.state */
+
+#define IO_WQ_NR_HASH_BUCKETS 64
+#define WORKER_IDLE_TIMEOUT 5000000000u /* ns */
+
+struct io_wq_hash {
+	struct list node; /* of all maps; under the registry's lock */
+	struct atomic32 refs;
+	struct atomic64 map; /* bit set: a worker of some pool holds the bucket */
+	struct mutex lock;
+	struct list waiting;
+};
+
+struct io_wq_acct {
+	struct io_wq *wq;
+	struct mutex workers_lock;
+	unsigned int nr_workers;
+	unsigned int max_workers;
+	unsigned int ceiling; /* most workers there may be: more than max_workers after that was lowered */
+	struct list free_list, all_list;
+
+	struct mutex lock;
+	struct list work_list;
+	bool stalled; /* nothing on work_list can run until a bucket becomes free */
+	struct io_wq_work *hash_tail[IO_WQ_NR_HASH_BUCKETS]; /* last pending item of each bucket */
+
+	struct atomic32 nr_running; /* workers not asleep, and creation requests on their way */
+	struct atomic32 nr_creating; /* the latter */
+};
+
+struct io_wq {
+	struct list node; /* of all pools; under the registry's lock */
+	struct atomic32 state;
+	struct io_wq_data data;
+	char worker_name[32];
+	uint64_t idle_timeout; /* ns; set before the first enqueue */
+	struct atomic32 fail_creates; /* for tests: so many creations find no thread */
+	struct io_wq_acct acct[IO_WQ_ACCT_NR];
+	struct list hash_node; /* on hash->waiting */
+
+	struct mutex gone_lock;
+	struct list workers; /* every struct io_worker of the pool, whatever its state */
+	struct list gone; /* finished but not joined */
+	struct atomic32 nr_gone; /* its length; a hint for those without the lock */
+	unsigned int nr_alive; /* tasks started and not gone */
+	struct sched_task *exit_waiter;
+};
+
+struct io_worker {
+	struct io_wq *wq;
+	struct io_wq_acct *acct;
+	struct atomic32 refs; /* one until it is joined, one for a creation request on its way */
+	struct list all_node, free_node;
+	struct list workers_node, gone_node;
+	struct sched_task *task; /* NULL until it has started: then it looks for work and EXIT by itself */
+
+	struct mutex lock;
+	struct io_wq_work *cur_work;
+	struct list taken; /* the rest of a hashed chain */
+	int hash; /* the bucket it holds, or -1 */
+
+	bool up, running, idle;
+	uint64_t deadline; /* of idling; 0: not started */
+	struct list current_node;
+
+	struct atomic32 create_state; /* 1: create_cb is with the owner */
+	struct io_wq_callback create_cb;
+};
+
+static inline bool io_wq_exiting(struct io_wq *wq)
+{
+	return a32_load(&wq->state) & IO_WQ_EXIT;
+}
+
+static inline unsigned int io_get_work_hash(uint32_t flags)
+{
+	return (flags >> IO_WQ_HASH_SHIFT) % IO_WQ_NR_HASH_BUCKETS;
+}
+
+static inline struct io_wq_work *io_work_of(struct list *node)
+{
+	return list_entry(node, struct io_wq_work, node);
+}
+
+/* io_wq.c */
+bool io_acct_activate_free_worker(struct io_wq_acct *acct); /* workers_lock held */
+bool io_acct_runnable(struct io_wq_acct *acct); /* has it pending work that is not stalled? */
+
+/* hash.c */
+void io_wq_insert_work(struct io_wq_acct *acct, struct io_wq_work *work, uint32_t flags); /* acct->lock held */
+void io_wq_remove_pending(struct io_wq_acct *acct, struct io_wq_work *work); /* acct->lock held */
+/* Next item that can run, made worker's current one with the rest of its chain; NULL: none, perhaps now stalled.
+ * acct->lock is held, and may be left and taken again. */
+struct io_wq_work *io_get_next_work(struct io_worker *worker);
+void io_wq_release_hash(struct io_worker *worker); /* the chain is done */
+bool io_wq_hash_defer(struct io_worker *worker); /* acct->lock held */
+void io_wq_hash_forget(struct io_wq *wq); /* waits for no bucket any more */
+
+/* worker.c */
+struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct); /* workers_lock held; NULL: limit reached */
+void create_io_worker(struct io_worker *worker); /* starts a reserved one */
+void io_worker_assign_locked(struct io_worker *worker, struct io_wq_work *work); /* worker->lock held */
+void io_wq_cancel_tw_create(struct io_wq *wq);
+void io_wq_join_gone(struct io_wq *wq);
+void io_wq_wait_workers(struct io_wq *wq);
+void io_workers_forget(void);
+
+/* cancel.c */
+void io_run_cancel(struct io_wq *wq, struct io_wq_work *work);
+void io_acct_cancel_all_pending(struct io_wq_acct *acct);
+
+/* What must hold in addition when nothing moves: every worker is idle or blocked inside an item. */
+void io_wq_check_at_rest(struct io_wq *wq);
+
+#endif
