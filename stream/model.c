@@ -98,7 +98,7 @@ unsigned int stream_chain_last(const struct stream *s, unsigned int req)
 	return req;
 }
 
-void stream_name_req(char name[STREAM_NAME], unsigned int index)
+static void name_req(char name[STREAM_NAME], unsigned int index)
 {
 	char *p = name;
 
@@ -109,18 +109,33 @@ void stream_name_req(char name[STREAM_NAME], unsigned int index)
 	*p = (char)('a' + index % 26);
 }
 
-void stream_name_nth(char name[STREAM_NAME], const char *prefix, unsigned int index)
+/* `p`, `p2`, `p3`, .. */
+static void name_nth(char name[STREAM_NAME], char prefix, unsigned int index)
 {
-	size_t len = strlen(prefix);
+	size_t len = 1;
 
-	ENSURE_OP(len, <, (size_t)STREAM_NAME - 3);
 	ENSURE_OP(index, <, 99u);
 	memset(name, 0, STREAM_NAME);
-	memcpy(name, prefix, len);
+	name[0] = prefix;
 	if (index == 0)
 		return;
 	index++;
 	if (index >= 10)
 		name[len++] = (char)('0' + index / 10);
 	name[len] = (char)('0' + index % 10);
+}
+
+void stream_name_all(struct stream *s)
+{
+	static const char kinds[OBJ_KINDS] = { 'p', 'e', 'f' };
+	unsigned int seen[OBJ_KINDS] = { 0 };
+
+	for (unsigned int i = 1; i < s->nr_tasks; i++)
+		name_nth(s->tasks[i].name, 't', i);
+	for (unsigned int i = 0; i < s->nr_rings; i++)
+		name_nth(s->rings[i].name, 'r', i);
+	for (unsigned int i = 0; i < s->nr_objs; i++)
+		name_nth(s->objs[i].name, kinds[s->objs[i].kind], seen[s->objs[i].kind]++);
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		name_req(s->reqs[i].name, i);
 }

@@ -32,15 +32,19 @@ static void put_words(struct text *out, const struct stream_word *table, uint32_
 	}
 }
 
+/* What does not fit in 32 bits is easier to read in hexadecimal. */
 static void put_number(struct text *out, const char *key, uint64_t n)
 {
+	uint64_t base = n > UINT32_MAX ? 16 : 10;
 	char buf[24];
 	unsigned int at = sizeof(buf);
 
 	do
-		buf[--at] = (char)('0' + n % 10);
-	while (n /= 10);
+		buf[--at] = "0123456789abcdef"[n % base];
+	while (n /= base);
 	text_put(out, key);
+	if (base == 16)
+		text_put(out, "0x");
 	text_putn(out, buf + at, sizeof(buf) - at);
 }
 

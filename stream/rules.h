@@ -20,9 +20,8 @@ bool stream_ring_size(const struct ring *r, uint32_t *sq, uint32_t *cq);
 /* A name: [a-z][a-z0-9_]*, with its NUL within STREAM_NAME, and not `none`. */
 bool stream_name_ok(const char name[STREAM_NAME]);
 
-/* The index'th name of a sequence, for streams that no person wrote: requests a, b, .. z, aa, ..; the others
- * prefix, prefix2, prefix3, .. */
-void stream_name_req(char name[STREAM_NAME], unsigned int index);
-void stream_name_nth(char name[STREAM_NAME], const char *prefix, unsigned int index);
+/* Names for a stream that no person wrote: requests a, b, .. z, aa, ..; pipes p, p2, ..; eventfds e, ..; files f, ..;
+ * rings r, ..; tasks main, t2, .. */
+void stream_name_all(struct stream *s);
 
 #endif

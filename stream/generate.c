@@ -1,0 +1,420 @@
+/* The generator. First the scene (tasks, rings, objects), then batches of chains with steps between them that feed,
+ * drain and look, then the end. What a request is about comes from stream/generate_req.c.
+ *
+ * Arguments are never drawn inside one another's call: the order would be the compiler's. */
+#include "stream/generate.h"
+
+#include <string.h>
+
+#include "core/base/ensure.h"
+#include "core/base/uapi.h"
+#include "stream/generate_req.h"
+#include "stream/owed.h"
+#include "stream/rules.h"
+
+const char *const gen_feature_words[GEN_FEATURES] = {
+	"nop", "pipe_read", "pipe_write", "event_read", "event_write", "file_read", "file_write", "poll", "timeout",
+	"remove", "cancel", "chain", "hard", "link_timeout", "async", "bad_fd", "zero", "big", "nowait", "position",
+	"count", "wide", "prep", "open_chain", "overflow", "shared", "close", "look", "direct", "wait", "drain", "skip",
+};
+
+static const uint16_t default_weight[GEN_FEATURES] = {
+	[GEN_NOP] = 12, [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8, [GEN_EVENT_WRITE] = 7,
+	[GEN_FILE_READ] = 5, [GEN_FILE_WRITE] = 7, [GEN_POLL] = 12, [GEN_TIMEOUT] = 10, [GEN_REMOVE] = 4,
+	[GEN_CANCEL] = 16,
+	[GEN_CHAIN] = 450, [GEN_HARD] = 330, [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170, [GEN_BAD_FD] = 25,
+	[GEN_ZERO] = 25, [GEN_BIG] = 50, [GEN_NOWAIT] = 15, [GEN_POSITION] = 15, [GEN_COUNT] = 60, [GEN_WIDE] = 150,
+	[GEN_PREP] = 12, [GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90, [GEN_SHARED] = 250, [GEN_CLOSE] = 40,
+	[GEN_LOOK] = 200, [GEN_DIRECT] = 450, [GEN_WAIT] = 550,
+};
+
+void generate_options_init(struct generate_options *opt)
+{
+	*opt = (struct generate_options){
+		.size = 12, .max_tasks = 2, .swarm = true, .exit_thread = 12, .exit_process = 12, .close_ring = 12,
+		.slow = 200,
+	};
+	memcpy(opt->weight, default_weight, sizeof(opt->weight));
+}
+
+bool gen_chance(struct gen *g, enum gen_feature f)
+{
+	return prng_chance(&g->p, g->weight[f], 1000);
+}
+
+/* Swarm: each feature is off in one seed of four. Some operation stays. */
+static void choose_features(struct gen *g, const struct generate_options *opt)
+{
+	unsigned int ops = 0;
+
+	for (unsigned int f = 0; f < GEN_FEATURES; f++) {
+		bool off = prng_chance(&g->p, 1, 4);
+
+		g->weight[f] = opt->swarm && off ? 0 : opt->weight[f];
+		if (f < GEN_OPS)
+			ops += g->weight[f];
+	}
+	if (ops == 0)
+		g->weight[GEN_NOP] = 1;
+}
+
+/* One stream in `n`. */
+static bool one_in(struct gen *g, unsigned int n)
+{
+	bool yes = n > 0 && prng_chance(&g->p, 1, n > 0 ? n : 1);
+
+	return yes;
+}
+
+static void choose_end(struct gen *g, const struct generate_options *opt)
+{
+	bool thread = one_in(g, opt->exit_thread), process = one_in(g, opt->exit_process);
+	bool ring = one_in(g, opt->close_ring);
+
+	g->exit_process = process;
+	g->exit_thread = thread && !process;
+	g->close_ring = ring && !process;
+	g->slow = one_in(g, opt->slow);
+}
+
+static void add_ring(struct gen *g)
+{
+	static const uint8_t sizes[] = { 1, 2, 3, 4, 5, 8, 8, 8, 16, 16, 32, 64 };
+	static const struct {
+		uint8_t weight;
+		uint32_t flags;
+	} kinds[] = {
+		{ 34, 0 },
+		{ 12, IORING_SETUP_COOP_TASKRUN },
+		{ 14, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG },
+		{ 28, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN },
+		{ 6, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG },
+		{ 6, IORING_SETUP_SINGLE_ISSUER },
+	};
+	struct ring *r = &g->s->rings[g->s->nr_rings];
+	unsigned int at = prng_below(&g->p, 100), k = 0;
+	uint32_t sq, cq;
+
+	while (at >= kinds[k].weight)
+		at -= kinds[k++].weight;
+	r->flags = kinds[k].flags;
+	if (prng_chance(&g->p, 1, 4))
+		r->flags |= IORING_SETUP_SUBMIT_ALL;
+	r->entries = sizes[prng_below(&g->p, sizeof(sizes))];
+	r->task = (uint8_t)prng_below(&g->p, g->s->nr_rings ? g->s->nr_tasks : 1);
+	ENSURE(stream_ring_size(r, &sq, &cq));
+	if (gen_chance(g, GEN_OVERFLOW)) {
+		r->entries = 1 + prng_below(&g->p, 4);
+		ENSURE(stream_ring_size(r, &sq, &cq));
+		r->cq_entries = sq;
+	} else if (prng_chance(&g->p, 1, 16)) {
+		r->cq_entries = sq << prng_below(&g->p, 3);
+	}
+	g->s->nr_rings++;
+}
+
+static void add_pipe(struct gen *g)
+{
+	struct obj *o = &g->s->objs[g->s->nr_objs];
+
+	o->kind = OBJ_PIPE;
+	if (prng_chance(&g->p, 1, 4))
+		o->init = 4096u << prng_below(&g->p, 3);
+	if (prng_chance(&g->p, 1, 6))
+		o->flags = OBJ_NONBLOCK;
+	g->shared[g->s->nr_objs] = gen_chance(g, GEN_SHARED);
+	g->s->nr_objs++;
+}
+
+static void add_eventfd(struct gen *g)
+{
+	struct obj *o = &g->s->objs[g->s->nr_objs];
+	unsigned int how = prng_below(&g->p, 16);
+
+	o->kind = OBJ_EVENTFD;
+	if (how >= 13)
+		o->init = how - 12;
+	else if (how == 12)
+		o->init = UINT64_MAX - 1;
+	if (prng_chance(&g->p, 1, 3))
+		o->flags |= OBJ_SEMAPHORE;
+	if (prng_chance(&g->p, 1, 6))
+		o->flags |= OBJ_NONBLOCK;
+	g->s->nr_objs++;
+}
+
+static void set_scene(struct gen *g, const struct generate_options *opt)
+{
+	bool pipes = g->weight[GEN_PIPE_READ] || g->weight[GEN_PIPE_WRITE] || g->weight[GEN_POLL];
+	bool events = g->weight[GEN_EVENT_READ] || g->weight[GEN_EVENT_WRITE];
+	unsigned int many = prng_below(&g->p, 8), n = 1 + prng_below(&g->p, 3);
+
+	if (opt->max_tasks > 1 && (g->exit_thread ? many < 5 : many < 2))
+		g->s->nr_tasks = (uint8_t)prng_range(&g->p, 2, opt->max_tasks);
+	add_ring(g);
+	if (prng_chance(&g->p, 1, 8) || (g->close_ring && prng_chance(&g->p, 1, 2)))
+		add_ring(g);
+	for (unsigned int i = 0; pipes && i < n; i++)
+		add_pipe(g);
+	n = 1 + prng_below(&g->p, 2);
+	for (unsigned int i = 0; events && i < n; i++)
+		add_eventfd(g);
+	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE]) {
+		g->s->objs[g->s->nr_objs].kind = OBJ_FILE;
+		g->s->objs[g->s->nr_objs].init = prng_chance(&g->p, 1, 2) ? 4096 : 0;
+		g->s->nr_objs++;
+	}
+}
+
+/* The task for a step on that ring: its own, or on rings of many another one at times. tasks: none can. */
+static unsigned int task_for(struct gen *g, unsigned int ring)
+{
+	const struct ring *r = &g->s->rings[ring];
+	bool other = prng_chance(&g->p, 1, 4);
+	unsigned int task = r->task;
+
+	if (r->flags & IORING_SETUP_SINGLE_ISSUER)
+		return g->task_gone[task] ? g->s->nr_tasks : task;
+	if (other || g->task_gone[task]) {
+		task = prng_below(&g->p, g->s->nr_tasks);
+		for (unsigned int i = 0; i < g->s->nr_tasks && g->task_gone[task]; i++)
+			task = (task + 1) % g->s->nr_tasks;
+	}
+	return g->task_gone[task] ? g->s->nr_tasks : task;
+}
+
+/* An open ring that some task may use; false: there is none. */
+static bool pick_ring(struct gen *g, unsigned int *ring, unsigned int *task)
+{
+	unsigned int at = prng_below(&g->p, g->s->nr_rings);
+
+	for (unsigned int i = 0; i < g->s->nr_rings; i++) {
+		*ring = (at + i) % g->s->nr_rings;
+		if (g->ring_gone[*ring])
+			continue;
+		*task = task_for(g, *ring);
+		if (*task < g->s->nr_tasks)
+			return true;
+	}
+	return false;
+}
+
+static struct step *add_step(struct gen *g, enum step_kind kind, unsigned int task)
+{
+	struct step *t = &g->s->steps[g->s->nr_steps];
+
+	if (g->s->nr_steps == STREAM_MAX_STEPS)
+		return NULL;
+	*t = (struct step){ .kind = (uint8_t)kind, .task = (uint8_t)task };
+	g->s->nr_steps++;
+	return t;
+}
+
+static unsigned int any_task(struct gen *g)
+{
+	unsigned int task = prng_below(&g->p, g->s->nr_tasks);
+
+	for (unsigned int i = 0; i < g->s->nr_tasks && g->task_gone[task]; i++)
+		task = (task + 1) % g->s->nr_tasks;
+	return task;
+}
+
+/* A chain of n requests; `open`: with a link behind the last one. */
+static void add_chain(struct gen *g, unsigned int n, bool open)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct sreq *r = &g->s->reqs[g->s->nr_reqs];
+		bool last = i + 1 == n, hard = gen_chance(g, GEN_HARD);
+		bool timer = i > 0 && r[-1].op != SOP_LINK_TIMEOUT && gen_chance(g, GEN_LINK_TIMEOUT);
+
+		gen_request(g, r, timer);
+		if (!last || open)
+			r->sqe_flags |= hard ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK;
+		g->s->nr_reqs++;
+	}
+}
+
+static void add_batch(struct gen *g, unsigned int most)
+{
+	unsigned int ring, task, left;
+	struct step *t;
+	uint32_t sq, cq;
+
+	if (!pick_ring(g, &ring, &task) || !(t = add_step(g, STEP_SUBMIT, task))) {
+		g->over = true;
+		return;
+	}
+	t->ring = (uint8_t)ring;
+	t->first_req = g->s->nr_reqs;
+	ENSURE(stream_ring_size(&g->s->rings[ring], &sq, &cq));
+	left = 1 + prng_below(&g->p, 8);
+	if (left > most)
+		left = most;
+	if (left > sq)
+		left = sq;
+	t->nr_reqs = (uint8_t)left;
+	while (left > 0) {
+		static const uint8_t lengths[] = { 2, 2, 2, 2, 3, 3, 3, 4, 4, 5 };
+		unsigned int n = gen_chance(g, GEN_CHAIN) ? lengths[prng_below(&g->p, sizeof(lengths))] : 1;
+
+		if (n > left)
+			n = left;
+		left -= n;
+		add_chain(g, n, left == 0 && gen_chance(g, GEN_OPEN_CHAIN));
+	}
+	if (prng_chance(&g->p, 1, 6)) {
+		unsigned int owed = stream_owed(g->s, g->s->nr_steps - 1u, ring);
+
+		t->wait = true;
+		t->wait_nr = prng_below(&g->p, owed + 1);
+	}
+}
+
+/* A direct transfer: mostly what readers wait for, sometimes room for writers. */
+static void add_direct(struct gen *g)
+{
+	unsigned int at = prng_below(&g->p, g->s->nr_objs ? g->s->nr_objs : 1), task = any_task(g);
+	bool read = prng_chance(&g->p, 1, 3), event;
+	struct step *t;
+
+	if (at >= g->s->nr_objs || g->s->objs[at].kind == OBJ_FILE || g->end_gone[at][END_OUT] || g->end_gone[at][END_IN])
+		return;
+	event = g->s->objs[at].kind == OBJ_EVENTFD;
+	t = add_step(g, read ? STEP_READ : STEP_WRITE, task);
+	if (!t)
+		return;
+	t->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)at, .end = !event && !read ? END_IN : END_OUT };
+	t->len = event ? 8 : gen_len(g);
+	if (event && !read)
+		t->value = gen_value(g);
+}
+
+static void add_look(struct gen *g)
+{
+	bool peek = prng_chance(&g->p, 1, 2);
+	unsigned int ring, task;
+	struct step *t;
+
+	if (!pick_ring(g, &ring, &task))
+		return;
+	t = add_step(g, peek ? STEP_PEEK : STEP_REAP, task);
+	if (t)
+		t->ring = (uint8_t)ring;
+}
+
+static void add_wait(struct gen *g)
+{
+	unsigned int ring, task, owed, n;
+	struct step *t;
+
+	if (!pick_ring(g, &ring, &task))
+		return;
+	owed = stream_owed(g->s, g->s->nr_steps, ring);
+	if (owed == 0)
+		return;
+	n = prng_chance(&g->p, 3, 4) ? owed : 1 + prng_below(&g->p, owed);
+	t = add_step(g, STEP_WAIT, task);
+	if (t) {
+		t->ring = (uint8_t)ring;
+		t->wait_nr = n;
+	}
+}
+
+static void add_close(struct gen *g)
+{
+	unsigned int at = prng_below(&g->p, g->s->nr_objs ? g->s->nr_objs : 1), task = any_task(g);
+	unsigned int end = prng_below(&g->p, 2);
+	struct step *t;
+
+	if (at >= g->s->nr_objs)
+		return;
+	if (g->s->objs[at].kind != OBJ_PIPE)
+		end = END_OUT;
+	if (g->end_gone[at][end])
+		return;
+	t = add_step(g, STEP_CLOSE, task);
+	if (!t)
+		return;
+	t->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)at, .end = (uint8_t)end };
+	g->end_gone[at][end] = true;
+}
+
+static void add_exit_thread(struct gen *g)
+{
+	unsigned int task = any_task(g);
+
+	g->exit_thread = false;
+	if (!add_step(g, STEP_EXIT_THREAD, task))
+		return;
+	g->task_gone[task] = true;
+	g->over = true;
+	for (unsigned int i = 0; i < g->s->nr_tasks; i++)
+		g->over &= g->task_gone[i];
+}
+
+static void add_close_ring(struct gen *g)
+{
+	unsigned int ring = prng_below(&g->p, g->s->nr_rings), task = any_task(g);
+	struct step *t;
+
+	g->close_ring = false;
+	if (g->ring_gone[ring])
+		return;
+	t = add_step(g, STEP_CLOSE_RING, task);
+	if (!t)
+		return;
+	t->ring = (uint8_t)ring;
+	g->ring_gone[ring] = true;
+}
+
+static void add_between(struct gen *g)
+{
+	if (gen_chance(g, GEN_WAIT))
+		add_wait(g);
+	for (unsigned int i = 0; i < 2; i++) {
+		if (gen_chance(g, GEN_DIRECT))
+			add_direct(g);
+		if (gen_chance(g, GEN_LOOK))
+			add_look(g);
+	}
+	if (gen_chance(g, GEN_CLOSE))
+		add_close(g);
+	if (gen_chance(g, GEN_WAIT))
+		add_wait(g);
+}
+
+void stream_generate(uint64_t seed, const struct generate_options *opt, struct stream *out)
+{
+	struct generate_options defaults;
+	struct gen g = { .p = prng_seed(seed), .s = out };
+	unsigned int n, again, exit_at;
+
+	if (!opt) {
+		generate_options_init(&defaults);
+		opt = &defaults;
+	}
+	ENSURE(opt->size >= 1 && opt->size <= STREAM_MAX_REQS);
+	ENSURE(opt->max_tasks >= 1 && opt->max_tasks <= STREAM_MAX_TASKS);
+	stream_init(out);
+	choose_features(&g, opt);
+	choose_end(&g, opt);
+	set_scene(&g, opt);
+	n = 1 + prng_below(&g.p, opt->size);
+	again = 1 + prng_below(&g.p, opt->size);
+	if (again > n)
+		n = again;
+	exit_at = 1 + prng_below(&g.p, n);
+	while (out->nr_reqs < n && !g.over) {
+		add_batch(&g, n - out->nr_reqs);
+		if (g.exit_thread && out->nr_reqs >= exit_at)
+			add_exit_thread(&g);
+		if (g.close_ring && !g.over && out->nr_reqs >= exit_at)
+			add_close_ring(&g);
+		if (!g.over)
+			add_between(&g);
+	}
+	if (g.exit_process && !g.over)
+		add_step(&g, STEP_EXIT_PROCESS, any_task(&g));
+	gen_targets(&g);
+	stream_name_all(out);
+}
