@@ -8,12 +8,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-#include "core/sched/seam.h"
 #include "runner/record.h"
 #include "stream/model.h"
 
 enum { HAND_SLOTS = 16, HAND_LOG = STREAM_MAX_DECISIONS };
+
+/* stream.schedule.kind */
+enum { SCHEDULE_NONE, SCHEDULE_WALK, SCHEDULE_REPLAY };
 
 /* How to run a job. On sim: the stream's own schedule line wins over strategy and seed. */
 struct job_options {
@@ -26,6 +29,8 @@ struct job_options {
 struct job {
 	uint32_t state;		/* free, posted, running, done: futex word; see hand.c */
 	struct job_options options;
+	int32_t error;		/* out: 0, or why it was not run to its end: -EINVAL (not a valid stream), or executor_run's */
+	char why[512];		/* out: with error what was wrong; on sim who sleeps where, if the schedule got stuck */
 	uint64_t cpu_ns;	/* out: CPU time of the hand for this job */
 	uint32_t nr_decisions;	/* out, sim: choices made; the first HAND_LOG of them in the log */
 	uint8_t log[HAND_LOG];
@@ -42,7 +47,9 @@ struct hand_options {
 	uint64_t hang_ns;	/* no progress for so long: killed. 0: 20 s */
 };
 
-/* 0, -ENOENT (binary not found), -EOPNOTSUPP with *why (a kernel without io_uring, or forbidden), or another -errno.
+/* A hand dies with the thread that started it. One thread at a time uses a hand; it may have several.
+ *
+ * 0, -ENOENT (binary not found), -EOPNOTSUPP with *why (a kernel without io_uring, or forbidden), or another -errno.
  * The binaries are those of $AUGUR_SIM and $AUGUR_EXEC, else beside the running program. */
 int hand_start(struct hand **out, const struct hand_options *opt, const char **why);
 void hand_stop(struct hand *h);
@@ -54,5 +61,6 @@ void hand_post(struct hand *h, unsigned int i);
  * -errno when the hand cannot be started any more. */
 int hand_wait(struct hand *h, unsigned int i, volatile const int *stop);
 unsigned int hand_restarts(const struct hand *h);
+pid_t hand_pid(const struct hand *h);
 
 #endif

@@ -43,7 +43,7 @@ enum rec_kind {
 	REC_RUN,	/* obj; flags: byte; a: how often: the content at the end (pipe residue, file), in order */
 	REC_EXIT,	/* task: has exited (thread or process); res: wait status of the process, 0 for a thread */
 	REC_HAND,	/* written by whoever watches the hand. flags: enum rec_hand; a: signal or limit */
-	REC_SIM,	/* written by augur-sim at the end. flags: enum sched_end; a: hash of the choices; res: number of choices */
+	REC_SIM,	/* written by augur-sim at the end. flags: enum rec_sim; a: hash of the choices; res: number of choices */
 	REC_KINDS,
 };
 
@@ -75,6 +75,12 @@ enum rec_hand {
 	HAND_HUNG,	/* it made no progress for a nanoseconds and was killed */
 	HAND_FULL,	/* the record is full: what came later is lost, nothing may be concluded from its absence */
 	HAND_EXITED,	/* it left with status a (an assertion, a sanitizer) */
+};
+
+enum rec_sim {
+	SIM_DONE,	/* the run came to its end */
+	SIM_QUIESCENT,	/* nothing can ever run again, and the run was not at its end */
+	SIM_RUNAWAY,	/* it went on for longer than any run may */
 };
 
 struct rec_event {

@@ -2,6 +2,7 @@
 
 #include "core/base/ensure.h"
 #include "runner/run.h"
+#include "stream/optable.h"
 
 typedef void sqe_fn(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe);
 
@@ -76,29 +77,24 @@ static void fill_timeout_remove(struct run *x, unsigned int req, const struct sr
 	sqe->timeout_flags = q->op_flags;
 }
 
-static const struct op_row {
-	uint8_t opcode;
-	sqe_fn *fill;
-} rows[SOP_NR];
-
 static void fill_cancel(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
 	sqe->fd = q->op_flags & IORING_ASYNC_CANCEL_FD ? run_fd(x, &q->fd) : -1;
 	sqe->addr = target_of(q);
 	if (q->op_flags & AU_ASYNC_CANCEL_OP)
-		sqe->len = rows[q->cancel_op].opcode;
+		sqe->len = stream_ops[q->cancel_op].opcode;
 	sqe->cancel_flags = q->op_flags;
 }
 
-static const struct op_row rows[SOP_NR] = {
-	[SOP_NOP] = { IORING_OP_NOP, fill_nop },
-	[SOP_READ] = { IORING_OP_READ, fill_transfer },
-	[SOP_WRITE] = { IORING_OP_WRITE, fill_transfer },
-	[SOP_POLL_ADD] = { IORING_OP_POLL_ADD, fill_poll },
-	[SOP_TIMEOUT] = { IORING_OP_TIMEOUT, fill_timeout },
-	[SOP_TIMEOUT_REMOVE] = { IORING_OP_TIMEOUT_REMOVE, fill_timeout_remove },
-	[SOP_LINK_TIMEOUT] = { IORING_OP_LINK_TIMEOUT, fill_timeout },
-	[SOP_ASYNC_CANCEL] = { IORING_OP_ASYNC_CANCEL, fill_cancel },
+static sqe_fn *const fills[SOP_NR] = {
+	[SOP_NOP] = fill_nop,
+	[SOP_READ] = fill_transfer,
+	[SOP_WRITE] = fill_transfer,
+	[SOP_POLL_ADD] = fill_poll,
+	[SOP_TIMEOUT] = fill_timeout,
+	[SOP_TIMEOUT_REMOVE] = fill_timeout_remove,
+	[SOP_LINK_TIMEOUT] = fill_timeout,
+	[SOP_ASYNC_CANCEL] = fill_cancel,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)
@@ -107,10 +103,10 @@ void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)
 
 	ENSURE_OP(q->op, <, SOP_NR);
 	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = rows[q->op].opcode;
+	sqe->opcode = stream_ops[q->op].opcode;
 	sqe->flags = q->sqe_flags;
 	sqe->user_data = stream_user_data(req);
-	rows[q->op].fill(x, req, q, sqe);
+	fills[q->op](x, req, q, sqe);
 }
 
 void sqe_layout(struct run *x)
