@@ -138,7 +138,7 @@ static const struct key {
 	bool often, must;
 	void (*take)(struct ledger_entry *e, const struct line *l, struct diag *d);
 } keys[] = {
-	{ "id", false, true, take_id },	      { "rule", true, true, take_rule },     { "seen", true, true, take_seen },
+	{ "id", false, true, take_id },	    { "rule", true, true, take_rule },	     { "seen", true, true, take_seen },
 	{ "kind", false, true, take_kind }, { "stream", false, false, take_stream },
 };
 
@@ -161,7 +161,8 @@ static void take_line(struct ledger_entry *e, struct line *l, size_t len, unsign
 		l->len--;
 	l->col = (unsigned int)(l->value - start) + 1;
 	for (unsigned int i = 0; i < NR_KEYS; i++) {
-		if (strlen(keys[i].name) != (size_t)(colon - start) || memcmp(keys[i].name, start, (size_t)(colon - start)))
+		if (strlen(keys[i].name) != (size_t)(colon - start) ||
+		    memcmp(keys[i].name, start, (size_t)(colon - start)))
 			continue;
 		if (*seen & 1u << i && !keys[i].often)
 			diag_error(d, l->nr, 1, "%s is given twice", keys[i].name);
