@@ -138,7 +138,7 @@ static void print_divergences(const struct campaign *c, FILE *out)
 	for (unsigned int k = 0; k < DIVERGENCE_KINDS; k++) {
 		unsigned int n = report_count(c, k);
 
-		fprintf(out, "  %s: %u kinds\n", names[k], n);
+		fprintf(out, "  %s: %u\n", names[k], n);
 		for (unsigned int i = 0; i < c->findings.nr; i++)
 			if (c->findings.all[i].kind == k)
 				print_divergence(&c->findings.all[i], out);
