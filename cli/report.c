@@ -159,7 +159,7 @@ static void print_trouble(const struct campaign *c, FILE *out)
 			fprintf(out, "  %s\n", c->why[r]);
 }
 
-static void print_last(const struct campaign *c, FILE *out)
+static void print_last(const struct campaign *c, const struct totals *t, FILE *out)
 {
 	char line[PATH_MAX + 128];
 
@@ -173,7 +173,7 @@ static void print_last(const struct campaign *c, FILE *out)
 		return;
 	}
 	if (report_count(c, DIVERGENCE_NEW) == 0)
-		fprintf(out, "nothing new\n");
+		fprintf(out, t->streams ? "nothing new\n" : "nothing was run\n");
 }
 
 void report_text(struct campaign *c, enum campaign_end end, FILE *out)
@@ -194,11 +194,12 @@ void report_text(struct campaign *c, enum campaign_end end, FILE *out)
 	if (t.streams)
 		fprintf(out, "  brain    %.0f us of CPU time for each stream\n",
 			(double)t.brain_ns / 1e3 / (double)t.streams);
-	coverage_print(t.coverage, used(c), low, out);
+	if (t.streams)
+		coverage_print(t.coverage, used(c), low, out);
 	print_divergences(c, out);
 	print_trouble(c, out);
 	fprintf(out, "  stored in %s\n", c->findings.dir);
-	print_last(c, out);
+	print_last(c, &t, out);
 }
 
 /* ---- for machines ---- */
