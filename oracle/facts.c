@@ -383,7 +383,9 @@ static bool cancel_selects(const struct facts *f, const struct cancel_fact *c, u
 	default:
 		if (k->op_flags & IORING_ASYNC_CANCEL_ANY)
 			return true;
-		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && !(has_fd(q->op) && same_fd(&k->fd, &q->fd)))
+		/* A canceller by descriptor holds that file itself. */
+		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && c->req != r &&
+		    !(has_fd(q->op) && same_fd(&k->fd, &q->fd)))
 			return false;
 		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) && k->cancel_op != q->op)
 			return false;
@@ -423,6 +425,8 @@ bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned i
 
 bool cancel_meets_lingering(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
+	if (c->req == r) /* a canceller that runs in a worker finds itself running there */
+		return cancel_selects(f, c, r) && req_may_be_iowq(f, r);
 	return may_select(f, c, r) && posted_before(f, c, r) && req_may_be_iowq(f, r);
 }
 

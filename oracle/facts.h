@@ -90,7 +90,8 @@ bool req_may_be_iowq(const struct facts *f, unsigned int r);
 /* Can cancel c have met request r alive (in time), and does it select it? */
 bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 
-/* Does it select r, which had posted when it came, but which a worker may have held a moment longer? */
+/* Does it select r, which had posted when it came, but which a worker may have held a moment longer? Or itself, while
+ * a worker runs it? */
 bool cancel_meets_lingering(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 
 /* Is it certain that the request ends without help from any peer, cancel or long timer? */

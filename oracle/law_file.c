@@ -1,4 +1,5 @@
 /* Files: content and size at the end, and what reads saw. */
+#include <linux/fs.h>
 #include <string.h>
 
 #include "oracle/court.h"
@@ -17,7 +18,7 @@ struct file_account {
 	struct put put[MAX_WRITES];
 	unsigned int nr;
 	uint64_t init;
-	bool vague; /* some write went to the file's own position: where, nobody knows */
+	bool vague; /* some write went to the file's own position or its end: where, nobody knows */
 	bool unseen;
 };
 
@@ -39,7 +40,7 @@ static void add_puts(const struct facts *f, unsigned int obj, struct file_accoun
 			p.most = rf->chain_failed ? 0 : q->len;
 		else if (rf->res > 0)
 			p.least = p.most = (uint64_t)rf->res;
-		a->vague |= q->off < 0 && p.most;
+		a->vague |= (q->off < 0 || (q->op_flags & RWF_APPEND)) && p.most;
 		a->put[a->nr++] = p;
 	}
 	for (unsigned int i = 0; i < f->s->nr_steps; i++) {

@@ -153,8 +153,8 @@ static void poll_result(const struct facts *f, unsigned int r, struct answer *a)
 	if (res == -EBADF &&
 	    (!obj_of(f, r) || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe)))
 		return;
-	if (res == 0 && obj_of(f, r) && obj_of(f, r)->kind == OBJ_FILE && !(q->op_flags & (POLLIN | POLLOUT)))
-		return; /* a file without a poll method answers at once with what was asked of IN and OUT */
+	if (res == -EINVAL && obj_of(f, r) && obj_of(f, r)->kind == OBJ_FILE && !(q->op_flags & (POLLIN | POLLOUT)))
+		return; /* a file without a poll method answers at once, with what was asked of IN and OUT; nothing else can be armed */
 	deny(a, R_RESULT, "events that were asked for, ERR or HUP; -ECANCELED; -EBADF for what is not open");
 }
 

@@ -10,7 +10,8 @@
  *    SQ head moved, which is the same number unless something is wrong.
  * 4. Nothing is reaped but by WAIT, REAP, PEEK, SUBMIT with wait=, and the epilogue. The CQEs of SUBMIT, REAP and PEEK
  *    follow the END; those of WAIT stand between its BEGIN and END. A WAIT is one BEGIN and END however often it enters:
- *    res is the last enter's return, 0 when none was needed; tail_before is the tail when it began.
+ *    res is the last enter's return, 0 when none was needed; tail_before is the tail when it began. A wait counts CQEs
+ *    that no wait before it has counted, so that it does not matter how many an earlier step happened to reap.
  * 5. A step on a ring that was never made or is closed does nothing and returns -EBADFD; one of a task that has exited,
  *    -ESRCH.
  * 6. Owed is one CQE without F_MORE for each consumed SQE, but for those with CQE_SKIP_SUCCESS and what stands behind

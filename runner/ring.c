@@ -223,5 +223,6 @@ unsigned int ring_reap(struct run *x, unsigned int ring)
 		return 0;
 	for (uint32_t head = *r->cq_head; head != load(r->cq_tail); head++, n++)
 		reap_one(x, ring, head);
+	r->spare += n;
 	return n;
 }

@@ -49,6 +49,7 @@ struct run_ring {
 	unsigned int sqe_shift, cqe_shift;
 	uint32_t base;			/* CQ head when the stream began: 0 unless the ring is an old one */
 	uint32_t tail_before, tail_after;	/* CQ tail around the last call, base taken off */
+	uint32_t spare;			/* CQEs reaped that no wait has counted yet */
 	uint32_t owed;			/* terminal CQEs still to come: of requests that cannot end silently, and our own */
 	bool drains, skips;		/* consumed an SQE with IOSQE_IO_DRAIN, CQE_SKIP_SUCCESS */
 	uint32_t cancels;		/* ASYNC_CANCELs of the epilogue so far */

@@ -73,10 +73,16 @@ static void note_consumed(struct run *x, const struct step *st, unsigned int nr)
 	}
 }
 
+/* A wait counts each CQE once: what was reaped without being waited for, first. */
+static void count_waited(struct run_ring *r, uint32_t nr)
+{
+	r->spare -= nr < r->spare ? nr : r->spare;
+}
+
 static void step_submit(struct run *x, const struct step *st)
 {
 	struct run_ring *r = &x->ring[st->ring];
-	unsigned int n = st->nr_reqs, reaped;
+	unsigned int n = st->nr_reqs, want;
 	uint64_t deadline;
 	uint32_t taken;
 	int ret;
@@ -89,15 +95,17 @@ static void step_submit(struct run *x, const struct step *st)
 		sqe_fill(x, st->first_req + i, ring_sqe(r, i));
 	begin(x, st, n);
 	deadline = run_now(x) + x->be->wait_bound_ns;
-	ret = ring_submit(x, r, n, st->wait_nr, st->wait, x->be->wait_bound_ns, &taken);
+	want = st->wait_nr > r->spare ? st->wait_nr - r->spare : 0;
+	ret = ring_submit(x, r, n, want, st->wait, x->be->wait_bound_ns, &taken);
 	if (ret > 0)
 		note_consumed(x, st, (unsigned int)ret < n ? (unsigned int)ret : n);
 	end(x, st, ret, taken);
 	if (!st->wait)
 		return;
-	reaped = ring_reap(x, st->ring);
-	if (reaped < st->wait_nr && reaped < r->p.cq_entries && run_now(x) >= deadline)
-		bound_hit(x, st->ring, st->wait_nr - reaped);
+	ring_reap(x, st->ring);
+	if (r->spare < st->wait_nr && want <= r->p.cq_entries && run_now(x) >= deadline)
+		bound_hit(x, st->ring, st->wait_nr - r->spare);
+	count_waited(r, st->wait_nr);
 }
 
 /* How an enter may end that a wait goes on after. */
@@ -111,7 +119,6 @@ static void step_wait(struct run *x, const struct step *st)
 	struct run_ring *r = &x->ring[st->ring];
 	uint64_t now = run_now(x), deadline = now + x->be->wait_bound_ns;
 	uint32_t tail_before;
-	unsigned int got;
 	int ret = 0;
 
 	if (no_ring(x, st))
@@ -119,16 +126,17 @@ static void step_wait(struct run *x, const struct step *st)
 	begin(x, st, st->wait_nr);
 	tail_before = ring_tail(r);
 	r->tail_before = r->tail_after = tail_before;
-	got = ring_reap(x, st->ring);
-	while (got < st->wait_nr && now < deadline && wait_goes_on(ret) && !x->be->exiting()) {
-		ret = ring_wait(x, r, st->wait_nr - got, deadline - now);
-		got += ring_reap(x, st->ring);
+	ring_reap(x, st->ring);
+	while (r->spare < st->wait_nr && now < deadline && wait_goes_on(ret) && !x->be->exiting()) {
+		ret = ring_wait(x, r, st->wait_nr - r->spare, deadline - now);
+		ring_reap(x, st->ring);
 		now = run_now(x);
 	}
 	r->tail_before = tail_before;
-	end(x, st, ret == -ETIME && got >= st->wait_nr ? 0 : ret, 0);
-	if (got < st->wait_nr && now >= deadline)
-		bound_hit(x, st->ring, st->wait_nr - got);
+	end(x, st, ret == -ETIME && r->spare >= st->wait_nr ? 0 : ret, 0);
+	if (r->spare < st->wait_nr && now >= deadline)
+		bound_hit(x, st->ring, st->wait_nr - r->spare);
+	count_waited(r, st->wait_nr);
 }
 
 static void step_reap(struct run *x, const struct step *st)
