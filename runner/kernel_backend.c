@@ -73,7 +73,8 @@ static void kernel_describe(struct record *rec)
 			snprintf(rec->fs, sizeof(rec->fs), "%s", file_systems[i].name);
 }
 
-/* The release and the file system stay what they are while scratch_dir does. */
+/* The release and the file system stay what they are while scratch_dir does. Streams write to pipes that nobody reads:
+ * that is not to end this process. */
 static void describe_once(struct record *rec)
 {
 	static struct record *known;
@@ -83,6 +84,7 @@ static void describe_once(struct record *rec)
 		if (!known)
 			known = calloc(1, offsetof(struct record, ev));
 		ENSURE(known);
+		signal(SIGPIPE, SIG_IGN);
 		kernel_describe(known);
 		known_dir = scratch_dir;
 	}

@@ -35,10 +35,13 @@ static int run(struct job *job)
 	struct sched_config cfg = { .log = job->log, .log_cap = HAND_LOG, .max_points = MAX_POINTS };
 	struct executor_options opt = { 0 };
 	struct sched_result result;
+	uint32_t n = job->options.repeat;
 	int ret;
 
 	configure(job, &cfg);
-	ret = engine_execute(&cfg, &job->stream, &opt, &job->record, &result);
+	do {
+		ret = engine_execute(&cfg, &job->stream, &opt, &job->record, &result);
+	} while (ret == 0 && result.end == SCHED_DONE && n-- > 1);
 	engine_note_sim(&job->record, &result);
 	job->nr_decisions = (uint32_t)result.decisions;
 	if (result.end != SCHED_DONE)

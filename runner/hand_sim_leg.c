@@ -1,0 +1,3 @@
+#include "runner/hand_test.h"
+
+const enum rec_runner leg_runner = RUNNER_SIM;
