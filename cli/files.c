@@ -211,8 +211,8 @@ enum exit_status files_ledger(const char *dir, struct ledger **out)
 	int ret;
 
 	*out = NULL;
-	if (!dir && (!root || !*root))
-		return STATUS_OK;
+	if (!root || !*root)
+		root = ".";
 	if (dir)
 		snprintf(path, sizeof(path), "%s", dir);
 	else

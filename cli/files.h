@@ -41,8 +41,8 @@ int files_write(const char *dir, const char *name, const char *text, size_t len)
 /* Makes dir and what is missing above it. 0 or -errno. */
 int files_mkdir(const char *dir);
 
-/* The ledger that judges what is known: `dir`, or that of the workspace when dir is NULL; *out stays NULL when there is
- * no workspace either. STATUS_OK or what the message on stderr amounts to. */
+/* The ledger that judges what is known: `dir`; or, when dir is NULL, corpora/ledger of the workspace ($AUGUR_ROOT, else
+ * where we stand), and *out stays NULL when there is none. STATUS_OK or what the message on stderr amounts to. */
 enum exit_status files_ledger(const char *dir, struct ledger **out);
 
 #endif
