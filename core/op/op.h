@@ -1,0 +1,17 @@
+/* The operations. Those that are the request layer's own business (polls, timeouts, cancels) are in core/ring. */
+#ifndef CORE_OP_OP_H
+#define CORE_OP_OP_H
+
+#include "core/ring/opdef.h"
+
+extern const struct io_issue_def io_issue_defs[];
+extern const unsigned int io_nr_issue_defs;
+
+int io_nop_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
+int io_nop(struct io_kiocb *req, unsigned int issue_flags);
+
+int io_rw_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
+int io_read(struct io_kiocb *req, unsigned int issue_flags);
+int io_write(struct io_kiocb *req, unsigned int issue_flags);
+
+#endif

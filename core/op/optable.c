@@ -1,0 +1,64 @@
+/* One row per opcode. An opcode without a row is unknown here: -EINVAL. */
+#include "core/op/op.h"
+#include "core/ring/cancel.h"
+#include "core/ring/poll.h"
+#include "core/ring/timeout.h"
+
+const struct io_issue_def io_issue_defs[] = {
+	[IORING_OP_NOP] = {
+		.name = "NOP",
+		.prep = io_nop_prep,
+		.issue = io_nop,
+	},
+	[IORING_OP_POLL_ADD] = {
+		.name = "POLL_ADD",
+		.needs_file = true,
+		.unbound_nonreg_file = true,
+		.prep = io_poll_add_prep,
+		.issue = io_poll_add,
+	},
+	[IORING_OP_POLL_REMOVE] = {
+		.name = "POLL_REMOVE",
+		.prep = io_poll_remove_prep,
+		.issue = io_poll_remove,
+	},
+	[IORING_OP_TIMEOUT] = {
+		.name = "TIMEOUT",
+		.prep = io_timeout_prep,
+		.issue = io_timeout,
+	},
+	[IORING_OP_TIMEOUT_REMOVE] = {
+		.name = "TIMEOUT_REMOVE",
+		.prep = io_timeout_remove_prep,
+		.issue = io_timeout_remove,
+	},
+	[IORING_OP_ASYNC_CANCEL] = {
+		.name = "ASYNC_CANCEL",
+		.prep = io_async_cancel_prep,
+		.issue = io_async_cancel,
+	},
+	[IORING_OP_LINK_TIMEOUT] = {
+		.name = "LINK_TIMEOUT",
+		.prep = io_link_timeout_prep,
+		.issue = io_link_timeout_issue,
+	},
+	[IORING_OP_READ] = {
+		.name = "READ",
+		.needs_file = true,
+		.pollin = true,
+		.unbound_nonreg_file = true,
+		.prep = io_rw_prep,
+		.issue = io_read,
+	},
+	[IORING_OP_WRITE] = {
+		.name = "WRITE",
+		.needs_file = true,
+		.pollout = true,
+		.hash_reg_file = true,
+		.unbound_nonreg_file = true,
+		.prep = io_rw_prep,
+		.issue = io_write,
+	},
+};
+
+const unsigned int io_nr_issue_defs = sizeof(io_issue_defs) / sizeof(io_issue_defs[0]);

@@ -1,0 +1,113 @@
+/* READ and WRITE.
+ *
+ * An attempt that may not sleep is made where the kernel would make one; it says -EAGAIN at once for what cannot promise
+ * not to sleep: buffered writes to regular files, writes to a blocking eventfd, reads of files whose pages may have to
+ * be fetched (a decision). Who may sleep is a worker. */
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "core/op/op.h"
+#include "core/ring/poll.h"
+#include "core/ring/ring.h"
+
+/* As much as one call moves at most. */
+enum { MAX_RW_COUNT = 0x7ffff000 };
+
+struct io_rw {
+	uint64_t addr;
+	int64_t off;
+	uint32_t len;
+	uint32_t flags;
+};
+
+int io_rw_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
+{
+	struct io_rw *rw = io_cmd(req, struct io_rw);
+
+	if (sqe->ioprio)
+		return -EINVAL;
+	rw->addr = sqe->addr;
+	rw->off = (int64_t)sqe->off;
+	rw->len = sqe->len < MAX_RW_COUNT ? sqe->len : MAX_RW_COUNT;
+	rw->flags = (uint32_t)sqe->rw_flags;
+	return 0;
+}
+
+/* The file and the flags, each time the request is issued. */
+static int io_rw_init_file(struct io_kiocb *req, bool write)
+{
+	struct io_rw *rw = io_cmd(req, struct io_rw);
+	struct file *f = req->file;
+
+	if (write ? !f->can_write : !f->can_read)
+		return -EBADF;
+	if (rw->flags & ~(uint32_t)RWF_NOWAIT)
+		return -EOPNOTSUPP;
+	if (rw->flags & RWF_NOWAIT) {
+		if (!f->nowait)
+			return -EOPNOTSUPP;
+		req->flags |= REQ_F_NOWAIT;
+	}
+	if (f->nonblock && !f->nowait)
+		req->flags |= REQ_F_NOWAIT;
+	if (write ? !f->ops->write : !f->ops->read)
+		return -EINVAL;
+	if (!rw->addr && rw->len)
+		return -EFAULT;
+	return 0;
+}
+
+/* The data is there or not: the kernel's page cache decides, here a decision. */
+static bool io_read_would_sleep(struct file *f)
+{
+	return f->regular && (!f->nowait || sched_choose(2, "inline"));
+}
+
+static int io_rw_done(struct io_kiocb *req, ssize_t ret)
+{
+	struct io_rw *rw = io_cmd(req, struct io_rw);
+
+	if (ret != (ssize_t)rw->len)
+		req_set_fail(req);
+	io_req_set_res(req, (int32_t)ret, 0);
+	return IOU_COMPLETE;
+}
+
+int io_read(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct io_rw *rw = io_cmd(req, struct io_rw);
+	void *buf = (void *)(uintptr_t)rw->addr;
+	struct file *f = req->file;
+	bool nonblock = issue_flags & IO_URING_F_NONBLOCK;
+	ssize_t ret = io_rw_init_file(req, false);
+
+	if (ret)
+		return (int)ret;
+	if (nonblock || (req->flags & REQ_F_NOWAIT))
+		ret = io_read_would_sleep(f) ? -EAGAIN : f->ops->read(f, buf, rw->len, rw->off);
+	else
+		ret = file_read_wait(f, buf, rw->len, rw->off);
+	/* Poll or a worker goes on with it; otherwise it is the result. */
+	if (ret == -EAGAIN && (io_file_can_poll(req) || nonblock) && !(req->flags & REQ_F_NOWAIT))
+		return -EAGAIN;
+	return io_rw_done(req, ret);
+}
+
+int io_write(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct io_rw *rw = io_cmd(req, struct io_rw);
+	const void *buf = (const void *)(uintptr_t)rw->addr;
+	struct file *f = req->file;
+	bool nonblock = issue_flags & IO_URING_F_NONBLOCK;
+	ssize_t ret = io_rw_init_file(req, true);
+
+	if (ret)
+		return (int)ret;
+	if (nonblock || (req->flags & REQ_F_NOWAIT))
+		ret = f->nowait_write ? f->ops->write(f, buf, rw->len, rw->off) : -EAGAIN;
+	else
+		ret = file_write_wait(f, buf, rw->len, rw->off);
+	if (ret == -EAGAIN && (io_file_can_poll(req) || nonblock) && !(req->flags & REQ_F_NOWAIT))
+		return -EAGAIN;
+	return io_rw_done(req, ret);
+}

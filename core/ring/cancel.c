@@ -1,0 +1,175 @@
+/* ASYNC_CANCEL, and the search that linked timeouts use as well.
+ *
+ * A request is looked for in this order: the task's own io-wq (pending, then running), the cancel table (polls), the
+ * timeouts, the io-wqs of the ring's other tasks. The first answer but ENOENT stands; only EALREADY of the own io-wq
+ * lets the search go on, for the request may just have left the worker.
+ *
+ * 6.18 then asks io-wq a second time and may say ENOENT of a request it has signalled. Here an EALREADY stays one,
+ * unless the second look finds the request pending again and cancels it. */
+#include <errno.h>
+
+#include "core/ring/cancel.h"
+#include "core/ring/poll.h"
+#include "core/ring/timeout.h"
+
+enum {
+	CANCEL_FLAGS = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY |
+		       IORING_ASYNC_CANCEL_FD_FIXED | AU_ASYNC_CANCEL_USERDATA | AU_ASYNC_CANCEL_OP,
+	CANCEL_MANY = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY,
+};
+
+struct io_cancel {
+	uint64_t addr;
+	uint32_t flags;
+	int fd;
+	uint8_t opcode;
+};
+
+static bool io_cancel_names(const struct io_kiocb *req, const struct io_cancel_data *cd)
+{
+	bool by_user_data = !(cd->flags & (IORING_ASYNC_CANCEL_FD | AU_ASYNC_CANCEL_OP)) ||
+			    (cd->flags & AU_ASYNC_CANCEL_USERDATA);
+
+	if (cd->flags & IORING_ASYNC_CANCEL_ANY)
+		return true;
+	if ((cd->flags & IORING_ASYNC_CANCEL_FD) && a64_load(&req->cancel_file) != (uintptr_t)cd->file)
+		return false;
+	if ((cd->flags & AU_ASYNC_CANCEL_OP) && req->opcode != cd->opcode)
+		return false;
+	return !by_user_data || req->user_data == cd->data;
+}
+
+bool io_cancel_req_match(struct io_kiocb *req, struct io_cancel_data *cd)
+{
+	if (req->ctx != cd->ctx || req == cd->self || !io_cancel_names(req, cd))
+		return false;
+	if (!(cd->flags & CANCEL_MANY))
+		return true;
+	return a32_xchg(&req->cancel_seq, cd->seq) != cd->seq;
+}
+
+static bool io_cancel_cb(struct io_wq_work *work, void *data)
+{
+	return io_cancel_req_match(container_of(work, struct io_kiocb, work), data);
+}
+
+static int io_async_cancel_one(struct io_wq *wq, struct io_cancel_data *cd)
+{
+	if (!wq)
+		return -ENOENT;
+	switch (io_wq_cancel_cb(wq, io_cancel_cb, cd, cd->flags & CANCEL_MANY)) {
+	case IO_WQ_CANCEL_OK:
+		return 0;
+	case IO_WQ_CANCEL_RUNNING:
+		return -EALREADY;
+	case IO_WQ_CANCEL_NOTFOUND:
+		return -ENOENT;
+	}
+	ENSURE_UNREACHABLE();
+}
+
+int io_try_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd, unsigned int issue_flags)
+{
+	struct io_wq *wq = io_task_wq(tctx);
+	int first = io_async_cancel_one(wq, cd);
+	int ret;
+
+	if (!first)
+		return 0;
+	ret = io_poll_cancel(cd->ctx, cd, issue_flags);
+	if (ret == -ENOENT && !(cd->flags & IORING_ASYNC_CANCEL_FD))
+		ret = io_timeout_cancel(cd->ctx, cd);
+	if (ret != -ENOENT || first != -EALREADY || (cd->flags & CANCEL_MANY))
+		return ret;
+	return io_async_cancel_one(wq, cd) ? -EALREADY : 0;
+}
+
+int io_async_cancel_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
+{
+	struct io_cancel *c = io_cmd(req, struct io_cancel);
+
+	if ((req->flags & REQ_F_BUFFER_SELECT) || sqe->off || sqe->splice_fd_in)
+		return -EINVAL;
+	c->addr = sqe->addr;
+	c->flags = sqe->cancel_flags;
+	if (c->flags & ~(uint32_t)CANCEL_FLAGS)
+		return -EINVAL;
+	if ((c->flags & IORING_ASYNC_CANCEL_ANY) && (c->flags & (IORING_ASYNC_CANCEL_FD | AU_ASYNC_CANCEL_OP)))
+		return -EINVAL;
+	c->fd = sqe->fd;
+	if (c->flags & AU_ASYNC_CANCEL_OP) {
+		if (sqe->len >= AU_OP_LAST_6_18)
+			return -EINVAL;
+		c->opcode = (uint8_t)sqe->len;
+	}
+	return 0;
+}
+
+/* Every io-wq of the ring. */
+static int io_cancel_all_tasks(struct io_cancel_data *cd, int nr, unsigned int issue_flags)
+{
+	struct io_ring_ctx *ctx = cd->ctx;
+	bool all = cd->flags & CANCEL_MANY;
+	int ret = -ENOENT;
+
+	io_ring_submit_lock(ctx, issue_flags);
+	mutex_lock(&ctx->proc->nodes_lock);
+	list_for_each(l, &ctx->tctx_list) {
+		struct io_tctx_node *node = list_entry(l, struct io_tctx_node, ctx_node);
+
+		ret = io_async_cancel_one(node->tctx->io_wq, cd);
+		if (ret == -ENOENT)
+			continue;
+		if (!all)
+			break;
+		nr++;
+	}
+	mutex_unlock(&ctx->proc->nodes_lock);
+	io_ring_submit_unlock(ctx, issue_flags);
+	return all ? nr : ret;
+}
+
+static int __io_async_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd, unsigned int issue_flags)
+{
+	int nr = 0;
+
+	for (;;) {
+		int ret = io_try_cancel(tctx, cd, issue_flags);
+
+		if (ret == -ENOENT)
+			break;
+		if (!(cd->flags & CANCEL_MANY))
+			return ret;
+		nr++;
+	}
+	return io_cancel_all_tasks(cd, nr, issue_flags);
+}
+
+int io_async_cancel(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct io_cancel *c = io_cmd(req, struct io_cancel);
+	struct io_cancel_data cd = {
+		.ctx = req->ctx,
+		.self = req,
+		.flags = c->flags,
+		.data = c->addr,
+		.opcode = c->opcode,
+		.seq = a32_add(&req->ctx->cancel_seq, 1) + 1,
+	};
+	int ret = 0;
+
+	if (c->flags & IORING_ASYNC_CANCEL_FD) {
+		/* Of registered files there are none. */
+		if (!(req->flags & REQ_F_FIXED_FILE) && !(c->flags & IORING_ASYNC_CANCEL_FD_FIXED) && !req->file)
+			req->file = fdtable_get(req->tctx->proc->fds, c->fd);
+		cd.file = req->file;
+		if (!cd.file)
+			ret = -EBADF;
+	}
+	if (!ret)
+		ret = __io_async_cancel(req->tctx, &cd, issue_flags);
+	if (ret < 0)
+		req_set_fail(req);
+	io_req_set_res(req, ret, 0);
+	return IOU_COMPLETE;
+}

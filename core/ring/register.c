@@ -1,0 +1,119 @@
+/* io_uring_register: the few that are here. Everything else is -EINVAL, as an opcode that is not known. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/ring/ring.h"
+
+static int io_register_enable_rings(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
+{
+	int ret = 0;
+
+	if (arg || nr)
+		return -EINVAL;
+	mutex_lock(&ctx->uring_lock);
+	if (!a32_load(&ctx->disabled)) {
+		ret = -EBADFD;
+	} else {
+		if (ctx->flags & IORING_SETUP_SINGLE_ISSUER) {
+			io_task_get(tctx);
+			ctx->submitter = tctx;
+		}
+		a32_xchg(&ctx->disabled, 0);
+	}
+	mutex_unlock(&ctx->uring_lock);
+	return ret;
+}
+
+static int io_probe(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
+{
+	struct io_uring_probe *probe = arg;
+	unsigned int nr_ops = ctx->proc->nr_ops;
+
+	(void)tctx;
+	if (!arg || nr > 256)
+		return -EINVAL;
+	if (nr > nr_ops)
+		nr = nr_ops;
+	for (size_t i = 0; i < sizeof(*probe) + nr * sizeof(probe->ops[0]); i++)
+		if (((const char *)arg)[i])
+			return -EINVAL;
+	probe->last_op = (uint8_t)(nr_ops - 1);
+	for (unsigned int i = 0; i < nr; i++) {
+		probe->ops[i].op = (uint8_t)i;
+		if (ctx->proc->ops[i].name)
+			probe->ops[i].flags = IO_URING_OP_SUPPORTED;
+	}
+	probe->ops_len = (uint8_t)nr;
+	return 0;
+}
+
+/* Counts that are given go to every task that uses the ring, and are kept for tasks whose first ring this will be. */
+static int io_register_iowq_max_workers(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
+{
+	unsigned int new[2], old[2] = { 0, 0 };
+
+	if (!arg || nr != 2)
+		return -EINVAL;
+	if (!io_copy_from_user(new, arg, sizeof(new)))
+		return -EFAULT;
+	for (int i = 0; i < 2; i++) {
+		if (new[i] > INT32_MAX)
+			return -EINVAL;
+		if (new[i] > IO_NR_PROC)
+			new[i] = IO_NR_PROC;
+	}
+	mutex_lock(&ctx->proc->nodes_lock);
+	if (tctx->limits[0])
+		memcpy(old, tctx->limits, sizeof(old));
+	for (int i = 0; i < 2; i++)
+		if (new[i])
+			ctx->iowq_limits[i] = new[i];
+	list_for_each(l, &ctx->tctx_list) {
+		struct io_uring_task *t = list_entry(l, struct io_tctx_node, ctx_node)->tctx;
+		unsigned int count[2] = { new[0], new[1] };
+
+		for (int i = 0; i < 2; i++)
+			if (new[i])
+				t->limits[i] = new[i];
+		if (t->io_wq)
+			io_wq_max_workers(t->io_wq, count);
+	}
+	mutex_unlock(&ctx->proc->nodes_lock);
+	return io_copy_to_user(arg, old, sizeof(old)) ? 0 : -EFAULT;
+}
+
+static const struct {
+	unsigned int opcode;
+	int (*fn)(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr);
+} register_ops[] = {
+	{ IORING_REGISTER_PROBE, io_probe },
+	{ IORING_REGISTER_ENABLE_RINGS, io_register_enable_rings },
+	{ IORING_REGISTER_IOWQ_MAX_WORKERS, io_register_iowq_max_workers },
+};
+
+static int __io_uring_register(struct io_ring_ctx *ctx, struct io_uring_task *tctx, unsigned int opcode, void *arg,
+			       unsigned int nr)
+{
+	if (!a32_load(&ctx->disabled) && (ctx->flags & IORING_SETUP_SINGLE_ISSUER) && ctx->submitter != tctx)
+		return -EEXIST;
+	for (unsigned int i = 0; i < sizeof(register_ops) / sizeof(register_ops[0]); i++)
+		if (register_ops[i].opcode == opcode)
+			return register_ops[i].fn(ctx, tctx, arg, nr);
+	return -EINVAL;
+}
+
+int io_uring_register(struct io_uring_task *tctx, unsigned int fd, unsigned int opcode, void *arg, unsigned int nr)
+{
+	struct io_ring_ctx *ctx;
+	struct file *file;
+	int ret;
+
+	if (opcode >= AU_REGISTER_LAST_6_18)
+		return -EINVAL;
+	ret = io_uring_get_ring(tctx, fd, &file, &ctx);
+	if (ret)
+		return ret;
+	ret = __io_uring_register(ctx, tctx, opcode, arg, nr);
+	file_put(file);
+	return ret;
+}
