@@ -2,7 +2,6 @@
 #include "runner/engine_backend.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,8 +20,12 @@ static struct engine_process *process;
 
 void engine_be_describe(struct record *rec)
 {
-	snprintf(rec->release, sizeof(rec->release), "%s", engine_profile());
-	snprintf(rec->fs, sizeof(rec->fs), "tmpfs");
+	const char *profile = engine_profile();
+	size_t len = strlen(profile);
+
+	ENSURE_OP(len, <, sizeof(rec->release));
+	memcpy(rec->release, profile, len + 1);
+	memcpy(rec->fs, "tmpfs", sizeof("tmpfs"));
 }
 
 /* ---- tasks and processes ---- */

@@ -76,7 +76,7 @@ static _Noreturn void become_hand(const struct hand *h, char *const argv[])
 	if (shm == SHM_FD)
 		shm = dup(shm); /* dup2 onto itself would keep close-on-exec */
 	if (shm >= 0 && dup2(shm, SHM_FD) == SHM_FD) {
-		close(shm);
+		close_range(SHM_FD + 1, ~0u, 0); /* what else the brain has open is none of the hand's business */
 		execv(h->path, argv);
 	}
 	_exit(127);
