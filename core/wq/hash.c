@@ -164,11 +164,10 @@ static void io_wq_hash_wake(struct io_wq *wq)
 	}
 }
 
-/* All pools that wait are woken, each in the order in which it came. */
+/* All pools that wait are woken, in the order in which they came; the worker's own is among them if it is stalled. */
 void io_wq_release_hash(struct io_worker *worker)
 {
 	struct io_wq_hash *h = worker->wq->data.hash;
-	struct io_wq_acct *acct = worker->acct;
 	uint64_t bit = (uint64_t)1 << worker->hash;
 	struct list woken;
 
@@ -177,10 +176,6 @@ void io_wq_release_hash(struct io_worker *worker)
 	worker->hash = -1;
 	mutex_unlock(&worker->lock);
 	ENSURE(a64_and(&h->map, ~bit) & bit);
-
-	mutex_lock(&acct->lock);
-	acct->stalled = false;
-	mutex_unlock(&acct->lock);
 
 	mutex_lock(&h->lock);
 	list_init(&woken);
@@ -194,14 +189,19 @@ void io_wq_release_hash(struct io_worker *worker)
 	mutex_unlock(&h->lock);
 }
 
-/* The worker goes to sleep in an item of the bucket that stands first on the list: a new worker could not take that
- * either, so none is made. */
+/* The worker goes to sleep in an item of the bucket to which all pending work belongs: a new worker could take nothing,
+ * so none is made. (6.18 looks at the first pending item only, and may leave others behind it without a worker until
+ * this one is done.) */
 bool io_wq_hash_defer(struct io_worker *worker)
 {
 	struct io_wq_acct *acct = worker->acct;
+	struct io_wq_work *tail;
 
 	mutex_assert_held(&acct->lock);
-	return worker->hash >= 0 &&
+	if (worker->hash < 0)
+		return false;
+	tail = acct->hash_tail[worker->hash];
+	return tail && tail->node.next == &acct->work_list &&
 	       in_bucket(io_work_of(acct->work_list.next), (unsigned int)worker->hash);
 }
 

@@ -11,8 +11,9 @@
  *	W7  a worker on the free list that has started has no chain; a chain's items are hashed to the worker's bucket.
  *	W8  no item on a work list is of the other account.
  * At rest, when every worker is idle or blocked inside an item:
- *	W9  pending work that is not stalled has no free worker, and the limit is reached, or a creation request is on its way,
- *	    or the only worker that could have asked is in the bucket the list starts with.
+ *	W9  if work is pending and not stalled, a worker runs (it may sleep outside of a blocking section), or a creation
+ *	    request is on its way, or all pending work is of one bucket and a worker is in that. Otherwise nobody is free,
+ *	    and the limit was reached when another worker was wanted.
  *	W10 a stalled account with work has a free worker, and the first bucket of its list is busy. */
 #include "core/base/text.h"
 #include "core/wq/internal.h"
@@ -108,14 +109,12 @@ static void check_rest(struct io_wq_acct *acct)
 		ENSURE(!list_empty(&acct->free_list));
 		return;
 	}
-	list_for_each(node, &acct->all_list) {
-		struct io_worker *worker = list_entry(node, struct io_worker, all_node);
-
-		deferred |= worker->hash >= 0 && io_wq_is_hashed(first) &&
-			    (int)io_get_work_hash(a32_load(&first->flags)) == worker->hash;
-	}
-	ENSURE(list_empty(&acct->free_list)); /* W9 */
-	ENSURE(acct->nr_workers >= acct->max_workers || nr_creating || deferred);
+	list_for_each(node, &acct->all_list)
+		deferred |= io_wq_hash_defer(list_entry(node, struct io_worker, all_node));
+	if (nr_running || deferred) /* W9 */
+		return;
+	ENSURE(list_empty(&acct->free_list));
+	ENSURE(acct->limit_hit);
 }
 
 static void check_acct(struct io_wq *wq, int i, bool at_rest)

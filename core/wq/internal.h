@@ -40,7 +40,7 @@
  * Locks, outermost first. None is held when a callback of io_wq_data is called, and none across a park.
  *
  *	hash->lock           the pools that wait for a bucket (hash->waiting, wq->hash_node)
- *	acct->workers_lock   nr_workers, max_workers, ceiling, free_list, all_list, worker->task
+ *	acct->workers_lock   nr_workers, max_workers, ceiling, limit_hit, free_list, all_list, worker->task
  *	acct->lock           work_list, hash_tail, stalled
  *	worker->lock         cur_work, taken, hash. Only the worker itself writes them, so it reads them without
  *	wq->gone_lock        gone, workers, nr_alive, exit_waiter (innermost)
@@ -73,6 +73,7 @@ struct io_wq_acct {
 	unsigned int nr_workers;
 	unsigned int max_workers;
 	unsigned int ceiling; /* most workers there may be: more than max_workers after that was lowered */
+	bool limit_hit; /* the last one wanted was not made because of the limit */
 	struct list free_list, all_list;
 
 	struct mutex lock;
@@ -156,7 +157,6 @@ void io_wq_hash_forget(struct io_wq *wq); /* waits for no bucket any more */
 struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct); /* workers_lock held; NULL: limit reached */
 void create_io_worker(struct io_worker *worker); /* starts a reserved one */
 void io_worker_assign_locked(struct io_worker *worker, struct io_wq_work *work); /* worker->lock held */
-void io_wq_cancel_tw_create(struct io_wq *wq);
 void io_wq_join_gone(struct io_wq *wq);
 void io_wq_wait_workers(struct io_wq *wq);
 void io_workers_forget(void);

@@ -211,14 +211,12 @@ static void io_wq_notify_workers(struct io_wq *wq)
 	}
 }
 
-/* Creation requests are withdrawn twice: one may still be made by a worker that has not seen EXIT. */
+/* Only workers make creation requests, and each withdraws its own when it leaves. */
 void io_wq_put_and_exit(struct io_wq *wq)
 {
 	ENSURE(io_wq_exiting(wq));
-	io_wq_cancel_tw_create(wq);
 	io_wq_notify_workers(wq);
 	io_wq_wait_workers(wq);
-	io_wq_cancel_tw_create(wq);
 	for (int i = 0; i < IO_WQ_ACCT_NR; i++)
 		io_acct_cancel_all_pending(&wq->acct[i]);
 	io_wq_hash_forget(wq);
@@ -228,6 +226,7 @@ void io_wq_put_and_exit(struct io_wq *wq)
 		ENSURE(list_empty(&wq->acct[i].work_list));
 		ENSURE_OP(wq->acct[i].nr_workers, ==, 0u);
 		ENSURE_OP(a32_load(&wq->acct[i].nr_running), ==, 0u);
+		ENSURE_OP(a32_load(&wq->acct[i].nr_creating), ==, 0u);
 		mutex_destroy(&wq->acct[i].lock);
 		mutex_destroy(&wq->acct[i].workers_lock);
 	}

@@ -183,11 +183,6 @@ static void create_worker_cb(struct io_wq_callback *cb)
 	io_worker_end_create(worker);
 }
 
-static bool match_pool(struct io_wq_callback *cb, void *arg)
-{
-	return cb->run == create_worker_cb && container_of(cb, struct io_worker, create_cb)->wq == arg;
-}
-
 static bool match_worker(struct io_wq_callback *cb, void *arg)
 {
 	return cb == &((struct io_worker *)arg)->create_cb;
@@ -201,14 +196,6 @@ static void io_worker_cancel_cb(struct io_wq_callback *cb)
 	a32_xchg(&worker->create_state, 0);
 	a32_sub(&worker->acct->nr_running, 1);
 	io_worker_end_create(worker);
-}
-
-void io_wq_cancel_tw_create(struct io_wq *wq)
-{
-	struct io_wq_callback *cb;
-
-	while ((cb = wq->data.withdraw_creation(wq->data.owner, match_pool, wq)))
-		io_worker_cancel_cb(cb);
 }
 
 /* nr_running counts the request already. */
@@ -513,7 +500,8 @@ struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct)
 	struct io_worker *worker;
 
 	mutex_assert_held(&acct->workers_lock);
-	if (acct->nr_workers >= acct->max_workers)
+	acct->limit_hit = acct->nr_workers >= acct->max_workers;
+	if (acct->limit_hit)
 		return NULL;
 	worker = calloc(1, sizeof(*worker));
 	ENSURE(worker);
