@@ -164,6 +164,7 @@ static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 	};
 	struct verdict verdict;
 	const struct ledger_entry *known[VERDICT_MAX_FINDINGS];
+	char id[FINDING_ID];
 	unsigned int nr;
 
 	memcpy(e.records, records, sizeof(e.records));
@@ -184,7 +185,8 @@ static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 	}
 	if (o->unjudged) {
 		t->unjudged++;
-		e.id = outcome_unjudged_id;
+		snprintf(id, sizeof(id), "%s/%s", outcome_unjudged_id, o->why);
+		e.id = id;
 		e.text = o->why;
 		keep_evidence(j, i, &e);
 		return;

@@ -431,10 +431,10 @@ static void test_campaign_ends_by_itself(void)
 
 	if (!can_run_sim())
 		return;
-	status = augur("fuzz", "--on", "sim", "--seed", "5", "--streams", "300", "--out", path_of("one"), NULL);
+	status = augur("fuzz", "--on", "sim,engine", "--seed", "5", "--streams", "3000", "--out", path_of("one"), NULL);
 	if (!CHECK_OP(status, ==, 0))
 		puts(out);
-	says("300 streams from seed 5");
+	says("3000 streams from seed 5");
 	says("nothing new");
 }
 

@@ -72,7 +72,8 @@ void stream_copy_lean(struct stream *to, const struct stream *from)
 	memcpy(to->reqs, from->reqs, from->nr_reqs * sizeof(from->reqs[0]));
 	memcpy(to->steps, from->steps, from->nr_steps * sizeof(from->steps[0]));
 	to->schedule = from->schedule;
-	to->pool_len = 0;
+	to->pool_len = from->pool_len;
+	memcpy(to->pool, from->pool, from->pool_len);
 	memcpy(to->decisions, from->decisions, from->schedule.nr_decisions);
 }
 

@@ -22,7 +22,7 @@ enum exit_status runner_start(struct hand **out, enum rec_runner runner, const c
  * the hand or the environment failed. */
 struct job *runner_once(struct hand *h, const struct stream *s, const struct job_options *o);
 
-/* Copies what a runner and the judge need of a stream: everything but comments, and of the arrays what is used. */
+/* Copies a stream without those parts of its arrays that it does not use. */
 void stream_copy_lean(struct stream *to, const struct stream *from);
 
 /* `walk:N`, `replay:HEX` or `@FILE` (which holds one of the two) into the schedule line of s. NULL, or a line about what

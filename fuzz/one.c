@@ -49,15 +49,6 @@ void one_print(const struct one *o, FILE *out)
 	char *buf = malloc(RECORD_TEXT_CAP);
 	struct text t;
 
-	if (!buf)
-		return;
-	text_init(&t, buf, RECORD_TEXT_CAP);
-	stream_print(&o->stream, &t);
-	fprintf(out, "%sschedule walk seed=%" PRIu64 "\n\n", t.buf, o->seed);
-	text_init(&t, buf, RECORD_TEXT_CAP);
-	record_table(&o->record, &o->stream, &t);
-	fprintf(out, "%s\n", t.buf);
-	free(buf);
 	if (o->unjudged)
 		fprintf(out, "the record contradicts itself or the stream: %s\n", o->unjudged);
 	for (unsigned int i = 0; !o->unjudged && i < o->verdict.nr && i < VERDICT_MAX_FINDINGS; i++) {
@@ -69,6 +60,15 @@ void one_print(const struct one *o, FILE *out)
 	}
 	if (*o->result.stuck)
 		fprintf(out, "stuck:\n%s\n", o->result.stuck);
+	if (!buf)
+		return;
+	text_init(&t, buf, RECORD_TEXT_CAP);
+	stream_print(&o->stream, &t);
+	fprintf(out, "\n%sschedule walk seed=%" PRIu64 "\n\n", t.buf, o->seed);
+	text_init(&t, buf, RECORD_TEXT_CAP);
+	record_table(&o->record, &o->stream, &t);
+	fprintf(out, "%s\n", t.buf);
+	free(buf);
 	fprintf(out, "Keep the stream above as x.augur, then: ./augur run x.augur --on sim\n");
 }
 

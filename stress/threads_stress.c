@@ -2,16 +2,21 @@
  *
  *	threads_stress [SECONDS [SUBMITTERS [SEED [STREAMS]]]]
  *
- * Ends after SECONDS (default 45) or STREAMS (default 0: no limit), whichever comes first. The streams depend on SEED
- * alone (default 1); what the threads make of them does not. Exit status 1 if something was forbidden. */
+ * A submitter is a process, for an executor runs one stream at a time in its own; what one stream makes of tasks, workers
+ * and timers are threads of that process, and all submitters compete for the CPUs. Ends after SECONDS (default 45) or
+ * STREAMS (default 0: no limit), whichever comes first. The streams depend on SEED alone (default 1); what the threads
+ * make of them does not. Exit status 1 if something was forbidden or a submitter died. */
 #include <inttypes.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/prng.h"
 #include "core/base/text.h"
@@ -23,19 +28,30 @@
 
 enum { MAX_SUBMITTERS = 64, MAX_SHOWN = 3 };
 
-static struct {
-	uint64_t seed, streams, end_ns;
-	_Atomic uint64_t next, verdict[3], unjudged;
-	pthread_mutex_t print;
-	unsigned int shown;
-} run = { .seed = 1, .print = PTHREAD_MUTEX_INITIALIZER };
+static uint64_t first_seed, max_streams, end_ns;
 
-struct submitter {
-	pthread_t thread;
+/* Shared by the submitters. */
+static struct totals {
+	_Atomic uint64_t next, verdict[3], unjudged;
+	_Atomic unsigned int shown;
+} * totals;
+
+/* Of one submitter. */
+static struct submitter {
 	struct stream stream;
 	struct record *record; /* shared memory, as streams that end their process want it */
 	struct verdict verdict;
-};
+} me;
+
+static void *shared_memory(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (mem != MAP_FAILED)
+		return mem;
+	perror("threads_stress: mmap");
+	exit(3);
+}
 
 static uint64_t now_ns(void)
 {
@@ -45,32 +61,30 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static void show(const struct submitter *s, uint64_t seed, const char *unjudged)
+static void show(uint64_t seed, const char *unjudged)
 {
 	char *buf = malloc(RECORD_TEXT_CAP);
 	struct text t;
 
-	pthread_mutex_lock(&run.print);
-	if (buf && run.shown++ < MAX_SHOWN) {
+	if (buf && totals->shown++ < MAX_SHOWN) {
 		printf("---- ./augur gen --seed %" PRIu64 "\n", seed);
 		text_init(&t, buf, RECORD_TEXT_CAP);
-		stream_print(&s->stream, &t);
+		stream_print(&me.stream, &t);
 		fputs(t.buf, stdout);
 		text_init(&t, buf, RECORD_TEXT_CAP);
-		record_table(s->record, &s->stream, &t);
+		record_table(me.record, &me.stream, &t);
 		fputs(t.buf, stdout);
-		for (unsigned int i = 0; !unjudged && i < s->verdict.nr && i < VERDICT_MAX_FINDINGS; i++)
-			printf("%s (event %u)\n  seen      %s\n  allowed   %s\n", s->verdict.finding[i].id,
-			       s->verdict.finding[i].event, s->verdict.finding[i].seen, s->verdict.finding[i].allowed);
+		for (unsigned int i = 0; !unjudged && i < me.verdict.nr && i < VERDICT_MAX_FINDINGS; i++)
+			printf("%s (event %u)\n  seen      %s\n  allowed   %s\n", me.verdict.finding[i].id,
+			       me.verdict.finding[i].event, me.verdict.finding[i].seen, me.verdict.finding[i].allowed);
 		if (unjudged)
 			printf("the record contradicts itself or the stream: %s\n", unjudged);
 		fflush(stdout);
 	}
-	pthread_mutex_unlock(&run.print);
 	free(buf);
 }
 
-static void run_one(struct submitter *s, uint64_t seed)
+static void run_one(uint64_t seed)
 {
 	struct executor_options opt = { .luck = prng_mix(seed) };
 	struct sched_config cfg = { .seed = seed };
@@ -78,31 +92,32 @@ static void run_one(struct submitter *s, uint64_t seed)
 	const char *why = NULL;
 	unsigned int event;
 
-	stream_generate(seed, NULL, &s->stream);
-	memset(s->record, 0, offsetof(struct record, ev));
-	engine_execute(&cfg, &s->stream, &opt, s->record, &result);
-	if (judge(&s->stream, s->record, oracle_profile(s->record), &s->verdict, &why, &event) < 0) {
-		atomic_fetch_add(&run.unjudged, 1);
-		show(s, seed, why);
+	stream_generate(seed, NULL, &me.stream);
+	memset(me.record, 0, offsetof(struct record, ev));
+	engine_execute(&cfg, &me.stream, &opt, me.record, &result);
+	if (judge(&me.stream, me.record, oracle_profile(me.record), &me.verdict, &why, &event) < 0) {
+		atomic_fetch_add(&totals->unjudged, 1);
+		show(seed, why);
 		return;
 	}
-	atomic_fetch_add(&run.verdict[s->verdict.kind], 1);
-	if (s->verdict.kind != ALLOWED)
-		show(s, seed, NULL);
+	atomic_fetch_add(&totals->verdict[me.verdict.kind], 1);
+	if (me.verdict.kind != ALLOWED)
+		show(seed, NULL);
 }
 
-static void *submitter_main(void *arg)
+static _Noreturn void submit_streams(void)
 {
-	struct submitter *s = arg;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	me.record = shared_memory(sizeof(*me.record));
+	while (now_ns() < end_ns) {
+		uint64_t n = atomic_fetch_add(&totals->next, 1);
 
-	while (now_ns() < run.end_ns) {
-		uint64_t n = atomic_fetch_add(&run.next, 1);
-
-		if (run.streams && n >= run.streams)
+		if (max_streams && n >= max_streams)
 			break;
-		run_one(s, run.seed + n);
+		run_one(first_seed + n);
 	}
-	return NULL;
+	fflush(stdout);
+	exit(0); /* and not _exit: the sanitizers report there */
 }
 
 static uint64_t argument(int argc, char **argv, int i, uint64_t otherwise)
@@ -120,41 +135,50 @@ static uint64_t argument(int argc, char **argv, int i, uint64_t otherwise)
 	return v;
 }
 
-static struct submitter *new_submitter(void)
+/* Waits for all submitters. False: one of them died. */
+static bool wait_for(const pid_t *pids, uint64_t n)
 {
-	struct submitter *s = calloc(1, sizeof(*s));
-	void *mem = mmap(NULL, sizeof(struct record), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool well = true;
+	int status;
 
-	if (!s || mem == MAP_FAILED || ((s->record = mem), pthread_create(&s->thread, NULL, submitter_main, s)) != 0) {
-		perror("threads_stress: a submitter");
-		exit(3);
+	for (uint64_t i = 0; i < n; i++) {
+		if (waitpid(pids[i], &status, 0) == pids[i] && status == 0)
+			continue;
+		printf("submitter %" PRIu64 " ended with wait status 0x%x\n", i, (unsigned int)status);
+		well = false;
 	}
-	return s;
+	return well;
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t seconds = argument(argc, argv, 1, 45), submitters = argument(argc, argv, 2, 4);
-	struct submitter *all[MAX_SUBMITTERS];
+	pid_t pids[MAX_SUBMITTERS];
 	uint64_t start = now_ns();
+	bool well;
 
-	run.seed = argument(argc, argv, 3, 1);
-	run.streams = argument(argc, argv, 4, 0);
-	run.end_ns = start + seconds * 1000000000ull;
+	first_seed = argument(argc, argv, 3, 1);
+	max_streams = argument(argc, argv, 4, 0);
+	end_ns = start + seconds * 1000000000ull;
+	totals = shared_memory(sizeof(*totals));
 	if (submitters > MAX_SUBMITTERS)
 		submitters = MAX_SUBMITTERS;
-	for (uint64_t i = 0; i < submitters; i++)
-		all[i] = new_submitter();
 	for (uint64_t i = 0; i < submitters; i++) {
-		pthread_join(all[i]->thread, NULL);
-		munmap(all[i]->record, sizeof(struct record));
-		free(all[i]);
+		fflush(NULL);
+		pids[i] = fork();
+		if (pids[i] < 0) {
+			perror("threads_stress: fork");
+			return 3;
+		}
+		if (pids[i] == 0)
+			submit_streams();
 	}
+	well = wait_for(pids, submitters);
 	printf("%" PRIu64 " submitters, %.1f s: %" PRIu64 " allowed, %" PRIu64 " forbidden, %" PRIu64
 	       " undecided, %" PRIu64 " unjudged\n",
-	       submitters, (double)(now_ns() - start) / 1e9, run.verdict[ALLOWED], run.verdict[FORBIDDEN],
-	       run.verdict[UNDECIDED], run.unjudged);
-	if (run.verdict[ALLOWED] == 0)
+	       submitters, (double)(now_ns() - start) / 1e9, totals->verdict[ALLOWED], totals->verdict[FORBIDDEN],
+	       totals->verdict[UNDECIDED], totals->unjudged);
+	if (totals->verdict[ALLOWED] == 0)
 		printf("nothing was allowed: that is no pass\n");
-	return run.verdict[FORBIDDEN] || run.unjudged || !run.verdict[ALLOWED];
+	return !well || totals->verdict[FORBIDDEN] || totals->unjudged || !totals->verdict[ALLOWED];
 }
