@@ -429,7 +429,7 @@ static bool fd_step(struct reader *r, struct step *t, const uint8_t *b)
 			return false;
 		if (kind == OBJ_PIPE)
 			t->fd.end = t->kind == STEP_WRITE ? END_IN : END_OUT;
-		t->len = fd_len_of(b + 5, kind == OBJ_EVENTFD);
+		t->len = kind == OBJ_EVENTFD ? EVENT_LEN : len_of(b + 5);
 		if (kind == OBJ_EVENTFD && t->kind == STEP_WRITE)
 			t->value = get(b + 8, 8);
 	}
@@ -473,7 +473,7 @@ static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 	b[3] = t->wait;
 	b[4] = (uint8_t)t->wait_nr;
 	if (t->kind == STEP_WRITE || t->kind == STEP_READ)
-		put_fd_len(b + 5, t->len, kind_of(s, &t->fd) == OBJ_EVENTFD);
+		put_len(b + 5, t->len);
 	put(b + 8, 8, t->value);
 }
 
@@ -498,9 +498,12 @@ static void settle(struct stream *s)
 
 void stream_decode(const uint8_t *bytes, size_t n, struct stream *out)
 {
-	struct reader r = { .at = bytes, .end = bytes + (n < STREAM_MAX_BYTES ? n : STREAM_MAX_BYTES), .s = out };
-	uint8_t b[CODEC_RECORD];
+	struct reader r = { .s = out };
+	uint8_t b[CODEC_RECORD] = { 0 };
 
+	/* bytes may be NULL when there are none. */
+	r.at = n > 0 ? bytes : b;
+	r.end = r.at + (n < STREAM_MAX_BYTES ? n : STREAM_MAX_BYTES);
 	stream_init(out);
 	next(&r, b, CODEC_HEADER);
 	out->nr_tasks = 1 + (b[0] & 3);

@@ -126,10 +126,12 @@ struct sreq {
 
 enum step_kind {
 	STEP_SUBMIT,			/* `submit r [wait=N]` fill nr_reqs SQEs from first_req, enter once */
-	STEP_WAIT,			/* `wait r N` enter(GETEVENTS) until N more CQEs are reaped, or the bound is hit */
+	STEP_WAIT,			/* `wait r N` enter(GETEVENTS) until N CQEs are reaped that no wait has counted, or the
+				 * bound is hit */
 	STEP_REAP,			/* `reap r` enter(GETEVENTS, min_complete 0) once and reap what is there */
 	STEP_PEEK,			/* `peek r` reap what is there without entering */
-	STEP_WRITE,			/* `write p.in len=8` a direct write, never blocks; bytes 129 + step index; eventfd: value */
+	STEP_WRITE,			/* `write p.in len=8` a direct write, never blocks; bytes 129 + step index; eventfd: value,
+				 * always 8 bytes */
 	STEP_READ,			/* `read p.out len=8` a direct read, never blocks */
 	STEP_CLOSE,			/* `close p.in` the descriptor */
 	STEP_CLOSE_RING,		/* `close r` unmap and close; requests may be in flight */

@@ -3,7 +3,7 @@
  * 1. Which requests does the kernel take at all (a batch ends at a preparation failure)?
  * 2. What do the writers surely put into an object, and what may the readers take out of it at most?
  * 3. Along each chain: a member surely completes if the ones before it do and nothing can make it wait for ever.
- * 4. Less what an earlier look at the ring may have reaped already. */
+ * 4. Less what earlier waits count. */
 #include "stream/owed.h"
 
 #include <poll.h>
@@ -31,7 +31,7 @@ struct traffic {
 
 struct analysis {
 	const struct stream *s;
-	unsigned int end;		/* requests of steps before this one count */
+	unsigned int ring;		/* the one that is waited on */
 	bool taken[STREAM_MAX_REQS];	/* surely consumed by the kernel */
 	bool unfit[STREAM_MAX_REQS];	/* fails preparation */
 	uint8_t step_of[STREAM_MAX_REQS];
@@ -143,7 +143,13 @@ static bool sure_write(const struct analysis *a, unsigned int i, unsigned int fi
 {
 	const struct sreq *r = &a->s->reqs[i];
 
-	if (a->cancels || r->op_flags || is_linked(&a->s->reqs[end - 1]))
+	const struct step *t = &a->s->steps[a->step_of[i]];
+
+	if (a->cancels || r->op_flags || is_linked(&a->s->reqs[end - 1]) || a->ring_gone[t->ring] ||
+	    a->task_gone[t->task])
+		return false;
+	/* What is not done at once is done there only when somebody waits on that ring. */
+	if (t->ring != a->ring && (a->s->rings[t->ring].flags & IORING_SETUP_DEFER_TASKRUN))
 		return false;
 	for (unsigned int k = first; k < end; k++)
 		if (a->unfit[k] || !a->taken[k] || (a->s->reqs[k].sqe_flags & IOSQE_ASYNC))
@@ -156,11 +162,12 @@ static bool sure_write(const struct analysis *a, unsigned int i, unsigned int fi
 
 static void count_write(struct traffic *t, const struct obj *o, uint32_t len, uint64_t value, bool sure)
 {
-	uint64_t n = o->kind == OBJ_EVENTFD ? value : len;
+	uint64_t n = len;
 
-	/* Neither is written; it does no harm to think it was. */
-	if (o->kind == OBJ_EVENTFD && (len != 8 || value == UINT64_MAX))
-		sure = false;
+	if (o->kind == OBJ_EVENTFD) {
+		n = len < 8 || value == UINT64_MAX ? 0 : value;
+		sure &= len == 8;
+	}
 	t->writers++;
 	t->put_max = add(t->put_max, n);
 	if (sure)
@@ -206,13 +213,13 @@ static void count_step(struct analysis *a, unsigned int step)
 }
 
 /* Everything that the steps before `end` do. */
-static void analyse(struct analysis *a, const struct stream *s, unsigned int end)
+static void analyse(struct analysis *a, const struct stream *s, unsigned int end, unsigned int ring)
 {
 	uint32_t sq, cq;
 
 	memset(a, 0, sizeof(*a));
 	a->s = s;
-	a->end = end;
+	a->ring = ring;
 	for (unsigned int i = 0; i < s->nr_rings; i++)
 		a->ring_good[i] = stream_ring_size(&s->rings[i], &sq, &cq) && sq <= STREAM_MAX_REQS &&
 				  !(s->rings[i].flags & IORING_SETUP_R_DISABLED);
@@ -235,10 +242,11 @@ static void analyse(struct analysis *a, const struct stream *s, unsigned int end
 		count_step(a, i);
 }
 
-/* Everything that is written fits whenever it comes. */
+/* Everything that is written fits whenever it comes. An eventfd at its maximum is not writable, not even for a write
+ * that would add nothing or fail. */
 static bool fits(const struct traffic *t, const struct obj *o)
 {
-	return o->kind == OBJ_EVENTFD ? t->put_max < UINT64_MAX : t->put_max <= SURE_PIPE;
+	return o->kind == OBJ_EVENTFD ? t->put_max < UINT64_MAX - 1 : t->put_max <= SURE_PIPE;
 }
 
 static bool read_ends(const struct traffic *t, const struct obj *o, const struct sreq *r)
@@ -253,7 +261,7 @@ static bool read_ends(const struct traffic *t, const struct obj *o, const struct
 static bool poll_ends(const struct traffic *t, const struct obj *o, const struct sreq *r)
 {
 	bool data = t->readers == 0 && t->put_sure > 0 && fits(t, o);
-	bool space = o->kind == OBJ_PIPE ? t->writers == 0 : t->put_max < UINT64_MAX - 1;
+	bool space = o->kind == OBJ_PIPE ? t->writers == 0 : fits(t, o);
 
 	if (o->kind == OBJ_FILE)
 		return true;
@@ -275,7 +283,7 @@ static bool fails(const struct stream *s, const struct sreq *r)
 		return true;
 	if (o->kind == OBJ_PIPE)
 		return (r->fd.end == END_IN) != (r->op == SOP_WRITE);
-	return o->kind == OBJ_EVENTFD && (r->len < 8 || (r->op == SOP_WRITE && r->value == UINT64_MAX));
+	return o->kind == OBJ_EVENTFD && r->op == SOP_READ && r->len < 8;
 }
 
 /* Once issued, it surely ends. */
@@ -351,57 +359,35 @@ static unsigned int chain_completes(const struct analysis *a, unsigned int first
 	return end - first;
 }
 
-/* Nobody can have ended the chain by the end of a: its head waits for something that is not there. */
-static bool chain_waits(const struct analysis *a, unsigned int first, unsigned int end)
+/* The CQEs that waits before `step` count; each is counted once, whoever reaped it. */
+static unsigned int waited(const struct stream *s, unsigned int step, unsigned int ring)
 {
-	const struct sreq *r = &a->s->reqs[first];
-	const struct obj *o = obj_of(a->s, &r->fd);
-	bool event = o && o->kind == OBJ_EVENTFD;
+	unsigned int n = 0;
 
-	for (unsigned int i = first; i < end; i++)
-		if (a->unfit[i])
-			return false;
-	if (!o || o->kind == OBJ_FILE || a->cancels || (!event && r->fd.end != END_OUT))
-		return false;
-	if (r->op == SOP_READ ? r->op_flags || r->len < (event ? 8 : 1) : r->op != SOP_POLL_ADD || r->op_flags != POLLIN)
-		return false;
-	return a->traffic[r->fd.obj].writers == 0 && !a->traffic[r->fd.obj].closed && (!event || o->init == 0);
-}
-
-/* The last step before `step` that may have reaped from the ring; -1: none. */
-static int last_look(const struct stream *s, unsigned int step, unsigned int ring)
-{
-	for (unsigned int i = step; i-- > 0;) {
-		const struct step *t = &s->steps[i];
-
-		if ((t->kind == STEP_WAIT || t->kind == STEP_REAP || t->kind == STEP_PEEK) && t->ring == ring)
-			return (int)i;
-	}
-	return -1;
+	for (unsigned int i = 0; i < step; i++)
+		if (s->steps[i].kind <= STEP_WAIT && s->steps[i].ring == ring)
+			n += s->steps[i].wait_nr;
+	return n;
 }
 
 unsigned int stream_owed(const struct stream *s, unsigned int step, unsigned int ring)
 {
 	unsigned int end = step < s->nr_steps && s->steps[step].kind == STEP_SUBMIT ? step + 1 : step;
-	int look = last_look(s, step, ring);
-	struct analysis now, then;
-	unsigned int owed = 0, chain;
+	unsigned int sure = 0, counted = waited(s, step, ring), chain;
+	struct analysis a;
 
 	ENSURE_OP(step, <=, (unsigned int)s->nr_steps);
 	ENSURE_OP(ring, <, (unsigned int)s->nr_rings);
-	analyse(&now, s, end);
-	if (look >= 0)
-		analyse(&then, s, (unsigned int)look + 1);
+	analyse(&a, s, end, ring);
 	for (unsigned int i = 0; i < end; i++) {
 		const struct step *t = &s->steps[i];
 
 		if (t->kind != STEP_SUBMIT || t->ring != ring)
 			continue;
 		for (unsigned int r = t->first_req; r < (unsigned int)t->first_req + t->nr_reqs; r = chain) {
-			chain = chain_end(&now, r);
-			if ((int)i > look || chain_waits(&then, r, chain))
-				owed += chain_completes(&now, r, chain);
+			chain = chain_end(&a, r);
+			sure += chain_completes(&a, r, chain);
 		}
 	}
-	return owed;
+	return sure > counted ? sure - counted : 0;
 }

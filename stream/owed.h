@@ -5,9 +5,9 @@
 
 #include "stream/model.h"
 
-/* A lower bound of the CQEs that `ring` is sure to have posted, and nobody has reaped, when step `step` waits: by the
- * requests of the steps before it (and its own, when it is a submit), whatever the schedule, on any kernel. CQEs that an
- * earlier wait, reap or peek may have reaped are not counted. `step` may be nr_steps: after the last one. */
+/* A lower bound of the CQEs that `ring` is sure to post by itself, less those that the waits before count: by the
+ * requests of the steps before `step` (and its own, when it is a submit), whatever the schedule, on any kernel. `step`
+ * may be nr_steps: after the last one. */
 unsigned int stream_owed(const struct stream *s, unsigned int step, unsigned int ring);
 
 #endif

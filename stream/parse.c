@@ -262,7 +262,7 @@ static bool read_name(struct parser *p, char name[STREAM_NAME], const char *of)
 static bool room(struct parser *p, const struct span *first, unsigned int nr, unsigned int max, const char *of)
 {
 	if (p->s->nr_steps > 0) {
-		lex_error(&p->x, first->col, "a %s is declared before the first step", of);
+		lex_error(&p->x, first->col, "%ss are declared before the first step", of);
 		return false;
 	}
 	if (nr == max)
@@ -695,8 +695,10 @@ static void parse_line(struct parser *p)
 	if (lex_comment(&p->x, &w))
 		comment_line(p, &w);
 	else if (!lex_word(&p->x, &w)) {
+		unsigned int col = lex_col(&p->x);
+
 		if (lex_arrow(&p->x))
-			lex_error(&p->x, lex_col(&p->x) - 2, "an expectation stands behind what it is about");
+			lex_error(&p->x, col, "an expectation stands behind what it is about");
 		else
 			blank_line(p);
 	} else if (!p->any_line) {

@@ -257,6 +257,7 @@ static void check_direct(struct walk *w, unsigned int i)
 	RULE(w, kind != OBJ_PIPE || (t->fd.end == END_IN) == (t->kind == STEP_WRITE), ITEM_STEP, i,
 	     "a pipe is written at its end `in` and read at its end `out`");
 	RULE(w, t->len <= STREAM_MAX_LEN, ITEM_STEP, i, "a transfer has at most 1048576 bytes");
+	RULE(w, kind != OBJ_EVENTFD || t->len == 8, ITEM_STEP, i, "an eventfd is read and written 8 bytes at a time");
 	RULE(w, t->value == 0 || (kind == OBJ_EVENTFD && t->kind == STEP_WRITE), ITEM_STEP, i,
 	     "only what is written to an eventfd has a value");
 }
