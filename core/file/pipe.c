@@ -156,7 +156,7 @@ static bool pipe_has_room(const struct pipe *p)
 }
 
 /* Writers are woken only when the pipe was full before and has room now. The answer costs a system call, so it is asked
- * for only when there is somebody to wake; a waiter that comes in between is woken once too often rather than never. */
+ * for only when there is somebody to wake. Who enters the queue later looks for room after that, under the same lock. */
 static ssize_t pipe_read(struct file *f, void *buf, size_t len, int64_t off)
 {
 	struct pipe *p = pipe_of(f);
@@ -170,14 +170,14 @@ static ssize_t pipe_read(struct file *f, void *buf, size_t len, int64_t off)
 	if (p->bytes == 0) {
 		n = p->writers ? -EAGAIN : 0;
 	} else {
-		was_full = !wait_active(&p->wr_wait) || !pipe_has_room(p);
+		was_full = wait_active(&p->wr_wait) && !pipe_has_room(p);
 		n = read(p->fds[0], buf, len);
 		if (n > 0)
 			p->bytes -= (size_t)n;
 		else
 			n = n < 0 ? -errno : -EIO;
 		ENSURE_OP(n, !=, (ssize_t)-EAGAIN);
-		wake = n > 0 && was_full && wait_active(&p->wr_wait) && pipe_has_room(p);
+		wake = n > 0 && was_full && pipe_has_room(p);
 	}
 	mutex_unlock(&p->lock);
 	if (wake)

@@ -120,8 +120,7 @@ static ssize_t io_attempt(struct io *io)
 	return (ssize_t)io->done;
 }
 
-/* Sleeps until the attempt ends. A waiter is exclusive where readers and writers have a queue each: on a shared one the
- * wake-up of a reader could be used up by a writer. */
+/* Sleeps until the attempt ends. As in the kernel those who wait for a pipe are exclusive, those for an eventfd are not. */
 static ssize_t io_sleep(struct io *io)
 {
 	struct wait_queue *q = io->f->wait;
