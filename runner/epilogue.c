@@ -7,12 +7,13 @@
 #include "runner/run.h"
 
 enum {
-	MAX_PASSES = 16,	/* ASYNC_CANCELs of the epilogue on one ring */
-	QUIET_ROUNDS = 2,	/* release rounds in which nothing came of what was fed */
+	MAX_PASSES = 16, /* ASYNC_CANCELs of the epilogue on one ring */
+	QUIET_ROUNDS = 2, /* release rounds in which nothing came of what was fed */
 };
 
-#define FIRST_SLICE_NS 2000000ull	/* how long the first round waits for what is owed; each later one four times longer */
-#define PASS_BOUND_NS 20000000ull	/* how long a cancel is waited for before the next means is tried */
+#define FIRST_SLICE_NS                                                                                                 \
+	2000000ull /* how long the first round waits for what is owed; each later one four times longer */
+#define PASS_BOUND_NS 20000000ull /* how long a cancel is waited for before the next means is tried */
 #define FENCE_BOUND_NS 1000000000ull
 
 static uint64_t left_until(struct run *x, uint64_t deadline)
@@ -380,7 +381,7 @@ void epilogue_run(struct run *x)
 	do {
 		release(x, deadline);
 		each_ring(x, cancel_ring, may_cancel);
-		x->slice_end = run_now(x) + slice;
+		x->slice_end = run_now(x) + slice < deadline ? run_now(x) + slice : deadline;
 		each_ring(x, drain_ring, owes);
 		slice *= 4;
 	} while (unfinished(x) && left_until(x, deadline) && !x->be->exiting());

@@ -1,11 +1,11 @@
 #include "runner/executor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <fcntl.h>
 
 #include "core/base/ensure.h"
 #include "runner/run.h"
@@ -149,9 +149,9 @@ static void solo_main(void *arg)
 	x->actor = 0;
 	for (unsigned int i = 0; i < x->s->nr_rings; i++)
 		ring_setup(x, i);
-	for (unsigned int i = 0; i < x->s->nr_steps && !x->over; i++)
+	for (unsigned int i = 0; i < x->s->nr_steps && !x->be->exiting(); i++)
 		step_run(x, i);
-	if (!x->over)
+	if (!x->be->exiting())
 		epilogue_run(x);
 	x->actor = STREAM_NONE;
 }
@@ -290,7 +290,7 @@ static void crew_step(struct run *x, unsigned int i)
 		return;
 	}
 	run_on(x, st->task, step_run, i);
-	if (st->kind != STEP_EXIT_THREAD || x->over)
+	if (st->kind != STEP_EXIT_THREAD || x->be->exiting())
 		return;
 	task_join(x, &x->task[st->task]);
 	e = note(x, REC_EXIT);
@@ -307,9 +307,9 @@ static int run_crew(struct run *x)
 		ret = task_start(x, i, x->s->tasks[i].name);
 	for (unsigned int i = 0; i < x->s->nr_rings && !ret; i++)
 		run_on(x, x->s->rings[i].task, ring_setup, i);
-	for (unsigned int i = 0; i < x->s->nr_steps && !ret && !x->over; i++)
+	for (unsigned int i = 0; i < x->s->nr_steps && !ret && !x->be->exiting(); i++)
 		crew_step(x, i);
-	if (!ret && !x->over)
+	if (!ret && !x->be->exiting())
 		epilogue_run(x);
 	tasks_end(x);
 	return ret;
@@ -435,7 +435,8 @@ static void run_again(struct run *x)
 
 /* ---- the whole ---- */
 
-int executor_run(const struct backend *be, const struct stream *s, const struct executor_options *opt, struct record *rec)
+int executor_run(const struct backend *be, const struct stream *s, const struct executor_options *opt,
+		 struct record *rec)
 {
 	struct run *x = run_start(be, s, opt, rec);
 	int ret;

@@ -200,19 +200,41 @@ static void test_epilogue(void)
 	CHECK_OP(final_of(1)->flags, ==, 0u);
 }
 
-/* A writer larger than the pipe, and a drain that an SQE would have to wait behind. */
-static void test_stuck(void)
+/* A writer larger than its pipe. */
+static void test_big_write(void)
 {
-	if (!run("augur 1\nring r entries=8\nring q entries=8\npipe p capacity=4096\n"
+	if (!run("augur 1\nring r entries=8\npipe p capacity=4096\n"
 		 "submit r\n  a: write fd=p.in len=20000 link\n  b: write fd=p.in len=20000 async\n"
-		 "  c: write fd=p.in len=100\n"
-		 "submit q\n  d: timeout ts=never\n  e: nop drain\n  f: nop\n"))
+		 "  c: write fd=p.in len=100\n"))
 		return;
 	for (unsigned int i = 0; i < stream.nr_reqs; i++)
 		cqe(stream.reqs[i].name);
-	CHECK_OP(cqe("d")->res, ==, -ECANCELED);
 	check_bounds(0);
 	check_conserved(0);
+}
+
+static bool sync_cancel_refused(void)
+{
+	for (uint32_t i = 0; i < rec->nr; i++)
+		if (rec->ev[i].kind == REC_END && rec->ev[i].step == REC_NO_STEP && rec->ev[i].obj == STREAM_NONE &&
+		    rec->ev[i].flags == REC_CALL_SYNC && rec->ev[i].res == -EINVAL)
+			return true;
+	return false;
+}
+
+/* A drain that an SQE would have to wait behind. */
+static void test_held_drain(void)
+{
+	if (!run("augur 1\nring r entries=8\nsubmit r\n  a: timeout ts=never\n  b: nop drain\n  c: nop\n"))
+		return;
+	if (sync_cancel_refused()) {
+		check_skip("nothing but SYNC_CANCEL ends this, and there is none here");
+		return;
+	}
+	CHECK_OP(cqe("a")->res, ==, -ECANCELED);
+	cqe("b");
+	cqe("c");
+	check_bounds(0);
 }
 
 static void test_tasks(void)
@@ -338,10 +360,11 @@ static void test_same_seed(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_nops),	       CHECK_TEST(test_data),	   CHECK_TEST(test_links),	 CHECK_TEST(test_epilogue),
-	CHECK_TEST(test_stuck),	       CHECK_TEST(test_tasks),	   CHECK_TEST(test_exit_process), CHECK_TEST(test_exit_eof),
-	CHECK_TEST(test_close_ring),   CHECK_TEST(test_refused_ring), CHECK_TEST(test_short_submit),
-	CHECK_TEST(test_silent),       CHECK_TEST(test_bound),	   CHECK_TEST(test_same_seed),
+	CHECK_TEST(test_nops),	     CHECK_TEST(test_data),	    CHECK_TEST(test_links),
+	CHECK_TEST(test_epilogue),   CHECK_TEST(test_big_write),    CHECK_TEST(test_held_drain),
+	CHECK_TEST(test_tasks),	     CHECK_TEST(test_exit_process), CHECK_TEST(test_exit_eof),
+	CHECK_TEST(test_close_ring), CHECK_TEST(test_refused_ring), CHECK_TEST(test_short_submit),
+	CHECK_TEST(test_silent),     CHECK_TEST(test_bound),	    CHECK_TEST(test_same_seed),
 };
 
 int main(int argc, char **argv)

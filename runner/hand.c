@@ -14,23 +14,23 @@
 #include "runner/hand_shared.h"
 
 enum {
-	SHM_FD = 3,			/* where a hand finds the memory */
-	MAX_IDLE_DEATHS = 3,		/* in a row, without a job that could be blamed */
+	SHM_FD = 3, /* where a hand finds the memory */
+	MAX_IDLE_DEATHS = 3, /* in a row, without a job that could be blamed */
 };
 
-#define LOOK_NS 5000000ull		/* how often a waiting brain looks after the hand */
-#define START_NS 10000000000ull		/* how long a hand may take to say that it is ready */
+#define LOOK_NS 5000000ull /* how often a waiting brain looks after the hand */
+#define START_NS 10000000000ull /* how long a hand may take to say that it is ready */
 #define DEFAULT_HANG_NS 20000000000ull
 
 struct hand {
 	struct hand_options opt;
-	char *scratch;			/* a copy of opt.scratch */
+	char *scratch; /* a copy of opt.scratch */
 	char path[PATH_MAX];
 	int shm;
 	struct hand_shared *shared;
-	pid_t pid;			/* 0: none */
+	pid_t pid; /* 0: none */
 	unsigned int restarts, idle_deaths;
-	uint32_t seen_progress, seen_events;	/* at the last sign of life */
+	uint32_t seen_progress, seen_events; /* at the last sign of life */
 	uint64_t seen_at;
 };
 

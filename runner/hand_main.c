@@ -62,7 +62,7 @@ static bool take_args(int argc, char **argv, uint32_t runners, struct hand_args 
 		else
 			ok = false;
 	}
-	return ok && args->runner < RUNNERS && *parent > 0;
+	return ok && args->runner<RUNNERS && * parent> 0;
 }
 
 /* ---- jobs ---- */

@@ -6,8 +6,8 @@
 
 struct hand_args {
 	enum rec_runner runner;
-	const char *scratch;	/* NULL: the hand's own choice */
-	int cpu;		/* -1: any */
+	const char *scratch; /* NULL: the hand's own choice */
+	int cpu; /* -1: any */
 };
 
 /* Runs the stream of the job into its record; 0 or -errno with job->why. */

@@ -17,12 +17,12 @@ enum job_state { JOB_FREE, JOB_POSTED, JOB_RUNNING, JOB_DONE };
 enum hand_state { HAND_STARTING, HAND_READY, HAND_REFUSED };
 
 struct hand_shared {
-	uint32_t size;		/* of this struct, as the brain knows it */
-	uint32_t state;		/* enum hand_state; futex word */
-	int32_t error;		/* REFUSED: -errno */
+	uint32_t size; /* of this struct, as the brain knows it */
+	uint32_t state; /* enum hand_state; futex word */
+	int32_t error; /* REFUSED: -errno */
 	char why[160];
-	uint32_t bell;		/* futex word: a job was posted */
-	uint32_t progress;	/* jobs begun and ended */
+	uint32_t bell; /* futex word: a job was posted */
+	uint32_t progress; /* jobs begun and ended */
 	struct job jobs[HAND_SLOTS];
 };
 

@@ -53,7 +53,7 @@ static const struct {
 	long magic;
 	const char *name;
 } file_systems[] = {
-	{ TMPFS_MAGIC, "tmpfs" }, { EXT4_SUPER_MAGIC, "ext4" }, { OVERLAYFS_SUPER_MAGIC, "overlay" },
+	{ TMPFS_MAGIC, "tmpfs" },   { EXT4_SUPER_MAGIC, "ext4" },   { OVERLAYFS_SUPER_MAGIC, "overlay" },
 	{ XFS_SUPER_MAGIC, "xfs" }, { BTRFS_SUPER_MAGIC, "btrfs" },
 };
 
@@ -508,14 +508,22 @@ int backend_kernel_probe(const char **why)
 		return -EOPNOTSUPP;
 	}
 	switch (fd) {
-	case -ENOSYS: *why = "io_uring_setup: ENOSYS: this kernel has no io_uring"; break;
+	case -ENOSYS:
+		*why = "io_uring_setup: ENOSYS: this kernel has no io_uring";
+		break;
 	case -EPERM:
 		*why = sysctl_disabled() ? "io_uring_setup: EPERM: kernel.io_uring_disabled forbids it" :
 					   "io_uring_setup: EPERM: forbidden, by seccomp or another policy";
 		break;
-	case -EMFILE: *why = "io_uring_setup: EMFILE: out of descriptors"; break;
-	case -ENOMEM: *why = "io_uring_setup: ENOMEM: out of memory, or RLIMIT_MEMLOCK is too small"; break;
-	default: *why = "io_uring_setup failed"; break;
+	case -EMFILE:
+		*why = "io_uring_setup: EMFILE: out of descriptors";
+		break;
+	case -ENOMEM:
+		*why = "io_uring_setup: ENOMEM: out of memory, or RLIMIT_MEMLOCK is too small";
+		break;
+	default:
+		*why = "io_uring_setup failed";
+		break;
 	}
 	return fd;
 }

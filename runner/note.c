@@ -2,7 +2,7 @@
 
 #include "runner/run.h"
 
-enum { SPARE = 8 };	/* events kept free for those who watch the hand */
+enum { SPARE = 8 }; /* events kept free for those who watch the hand */
 
 uint64_t run_now(const struct run *x)
 {

@@ -75,7 +75,9 @@ static void test_count(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_full), CHECK_TEST(test_runs), CHECK_TEST(test_count),
+	CHECK_TEST(test_full),
+	CHECK_TEST(test_runs),
+	CHECK_TEST(test_count),
 };
 
 int main(int argc, char **argv)

@@ -10,7 +10,7 @@ enum { SPINS = 64, MAX_NAP_NS = 1000000 };
 
 struct content {
 	unsigned int nr;
-	bool cut;		/* more runs than fit */
+	bool cut; /* more runs than fit */
 	uint64_t bytes;
 	struct {
 		uint64_t len;
@@ -184,7 +184,7 @@ static void probe_file(struct run *x, unsigned int obj)
 
 void probe_objects(struct run *x)
 {
-	static void (*const probes[OBJ_KINDS])(struct run *x, unsigned int obj) = {
+	static void (*const probes[OBJ_KINDS])(struct run * x, unsigned int obj) = {
 		[OBJ_PIPE] = probe_pipe,
 		[OBJ_EVENTFD] = probe_eventfd,
 		[OBJ_FILE] = probe_file,

@@ -9,13 +9,13 @@ struct record_field {
 	const char *name;
 	uint16_t offset;
 	uint8_t size;
-	bool is_signed, has_none;	/* none: all bits set, which is then the default */
+	bool is_signed, has_none; /* none: all bits set, which is then the default */
 };
 
 enum { RECORD_FIELDS = 11 };
 
 extern const struct record_field record_fields[RECORD_FIELDS];
-extern const char *const record_flag_words[4];	/* by bit */
+extern const char *const record_flag_words[4]; /* by bit */
 
 uint64_t record_field_get(const struct record_field *f, const struct rec_event *e);
 void record_field_set(const struct record_field *f, struct rec_event *e, uint64_t v);

@@ -10,8 +10,8 @@
 #include "stream/parse.h"
 
 struct reader {
-	const char *at, *end;		/* what is still unread */
-	unsigned int line;		/* of the line last taken, from 1 */
+	const char *at, *end; /* what is still unread */
+	unsigned int line; /* of the line last taken, from 1 */
 	struct diag *d;
 	bool failed;
 };
@@ -165,7 +165,8 @@ static void read_flags(struct reader *r, struct record *rec)
 				if (is_word(word, len, record_flag_words[i]))
 					bit = 1u << i;
 		if (!bit || (rec->flags & bit)) {
-			complain(r, &word_at, bit ? "this flag stands here twice" : "expected fresh, stamps, exact or complete");
+			complain(r, &word_at,
+				 bit ? "this flag stands here twice" : "expected fresh, stamps, exact or complete");
 			return;
 		}
 		rec->flags |= bit;

@@ -12,32 +12,37 @@
 /* ---- names ---- */
 
 static const char *const kind_names[REC_KINDS] = {
-	[REC_RING] = "ring", [REC_OBJ] = "obj", [REC_BEGIN] = "begin", [REC_END] = "end", [REC_CQE] = "cqe",
-	[REC_DATA] = "data", [REC_BOUND] = "bound", [REC_EPILOGUE] = "epilogue", [REC_FINAL] = "final",
-	[REC_RUN] = "run", [REC_EXIT] = "exit", [REC_HAND] = "hand", [REC_SIM] = "sim",
+	[REC_RING] = "ring",   [REC_OBJ] = "obj",   [REC_BEGIN] = "begin", [REC_END] = "end",
+	[REC_CQE] = "cqe",     [REC_DATA] = "data", [REC_BOUND] = "bound", [REC_EPILOGUE] = "epilogue",
+	[REC_FINAL] = "final", [REC_RUN] = "run",   [REC_EXIT] = "exit",   [REC_HAND] = "hand",
+	[REC_SIM] = "sim",
 };
 
 static const char *const phase_names[] = {
-	[PHASE_RELEASE] = "release", [PHASE_CANCEL] = "cancel", [PHASE_DRAIN] = "drain", [PHASE_FENCE] = "fence",
-	[PHASE_CLOSE] = "close", [PHASE_PROBE] = "probe",
+	[PHASE_RELEASE] = "release", [PHASE_CANCEL] = "cancel", [PHASE_DRAIN] = "drain",
+	[PHASE_FENCE] = "fence",     [PHASE_CLOSE] = "close",	[PHASE_PROBE] = "probe",
 };
 
 static const char *const runner_words[RUNNERS] = {
-	[RUNNER_SIM] = "sim", [RUNNER_ENGINE] = "engine", [RUNNER_KERNEL] = "kernel",
+	[RUNNER_SIM] = "sim",
+	[RUNNER_ENGINE] = "engine",
+	[RUNNER_KERNEL] = "kernel",
 };
 
 const char *const record_flag_words[4] = { "fresh", "stamps", "exact", "complete" };
 
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 #define FIELD(name, member, sign, none)                                                                                \
-	{ name, offsetof(struct rec_event, member), sizeof(((struct rec_event *)0)->member), sign, none }
+	{                                                                                                              \
+		name, offsetof(struct rec_event, member), sizeof(((struct rec_event *)0)->member), sign, none          \
+	}
 
 const struct record_field record_fields[RECORD_FIELDS] = {
-	FIELD("task", task, false, true),   FIELD("ring", ring, false, true),
-	FIELD("obj", obj, false, true),	    FIELD("step", step, false, true),
-	FIELD("req", req, false, true),	    FIELD("a", a, false, false),
-	FIELD("res", res, true, false),	    FIELD("flags", flags, false, false),
-	FIELD("head", head, false, false),  FIELD("before", tail_before, false, false),
+	FIELD("task", task, false, true),	  FIELD("ring", ring, false, true),
+	FIELD("obj", obj, false, true),		  FIELD("step", step, false, true),
+	FIELD("req", req, false, true),		  FIELD("a", a, false, false),
+	FIELD("res", res, true, false),		  FIELD("flags", flags, false, false),
+	FIELD("head", head, false, false),	  FIELD("before", tail_before, false, false),
 	FIELD("after", tail_after, false, false),
 };
 
@@ -241,8 +246,10 @@ static void show_exit(const struct rec_event *e, const struct stream *s, struct 
 static void show_hand(const struct rec_event *e, const struct stream *s, struct text *out)
 {
 	static const char *const ends[] = {
-		[HAND_KILLED] = "the hand died of signal", [HAND_HUNG] = "the hand hung, nanoseconds:",
-		[HAND_FULL] = "the record is full, events:", [HAND_EXITED] = "the hand left with status",
+		[HAND_KILLED] = "the hand died of signal",
+		[HAND_HUNG] = "the hand hung, nanoseconds:",
+		[HAND_FULL] = "the record is full, events:",
+		[HAND_EXITED] = "the hand left with status",
 	};
 
 	text_printf(out, "%s %" PRIu64, e->flags < NR(ends) ? ends[e->flags] : "?", e->a);
@@ -251,7 +258,8 @@ static void show_hand(const struct rec_event *e, const struct stream *s, struct 
 static void show_sim(const struct rec_event *e, const struct stream *s, struct text *out)
 {
 	static const char *const ends[] = {
-		[SIM_DONE] = "done", [SIM_QUIESCENT] = "quiescent: nothing can ever run again",
+		[SIM_DONE] = "done",
+		[SIM_QUIESCENT] = "quiescent: nothing can ever run again",
 		[SIM_RUNAWAY] = "runaway: a livelock",
 	};
 
@@ -260,9 +268,9 @@ static void show_sim(const struct rec_event *e, const struct stream *s, struct t
 }
 
 static void (*const shows[REC_KINDS])(const struct rec_event *e, const struct stream *s, struct text *out) = {
-	[REC_RING] = show_ring,	    [REC_OBJ] = show_obj,   [REC_BEGIN] = show_begin,	    [REC_END] = show_end,
-	[REC_CQE] = show_cqe,	    [REC_DATA] = show_data, [REC_BOUND] = show_bound,	    [REC_EPILOGUE] = show_epilogue,
-	[REC_FINAL] = show_final,   [REC_RUN] = show_run,   [REC_EXIT] = show_exit,	    [REC_HAND] = show_hand,
+	[REC_RING] = show_ring,	  [REC_OBJ] = show_obj,	  [REC_BEGIN] = show_begin, [REC_END] = show_end,
+	[REC_CQE] = show_cqe,	  [REC_DATA] = show_data, [REC_BOUND] = show_bound, [REC_EPILOGUE] = show_epilogue,
+	[REC_FINAL] = show_final, [REC_RUN] = show_run,	  [REC_EXIT] = show_exit,   [REC_HAND] = show_hand,
 	[REC_SIM] = show_sim,
 };
 

@@ -51,8 +51,11 @@ static bool make(void)
 		diag_print(&d, stdout);
 		return false;
 	}
-	record = (struct record){ .version = RECORD_VERSION, .runner = RUNNER_KERNEL, .release = "6.18.44-x",
-				  .fs = "tmpfs", .flags = RECF_FRESH | RECF_COMPLETE };
+	record = (struct record){ .version = RECORD_VERSION,
+				  .runner = RUNNER_KERNEL,
+				  .release = "6.18.44-x",
+				  .fs = "tmpfs",
+				  .flags = RECF_FRESH | RECF_COMPLETE };
 	memcpy(record.ev, events, sizeof(events));
 	record.nr = sizeof(events) / sizeof(events[0]);
 	return true;

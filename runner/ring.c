@@ -116,7 +116,8 @@ struct io_uring_sqe *ring_sqe(struct run_ring *r, unsigned int i)
 	return (struct io_uring_sqe *)((char *)r->sqes + ((size_t)slot << r->sqe_shift));
 }
 
-static int ring_enter(struct run *x, struct run_ring *r, unsigned int n, unsigned int wait_nr, bool wait, uint64_t bound_ns)
+static int ring_enter(struct run *x, struct run_ring *r, unsigned int n, unsigned int wait_nr, bool wait,
+		      uint64_t bound_ns)
 {
 	struct __kernel_timespec ts = {
 		.tv_sec = (int64_t)(bound_ns / 1000000000ull),

@@ -80,7 +80,6 @@ struct run {
 	bool solo;			/* all steps and the epilogue run in one task, without hand-offs */
 	bool exits_process, exits_thread;
 	bool keeps;			/* the ring stays open for the next stream, if it is clean */
-	bool over;			/* the process has exited by a step (back ends where that returns) */
 	bool fences;			/* the epilogue ends with a drained NOP */
 	uint32_t reaped;		/* epilogue: CQEs of this round */
 	uint64_t slice_end;		/* epilogue: until when this round waits */

@@ -233,7 +233,6 @@ static void step_exit_process(struct run *x, const struct step *st)
 {
 	begin(x, st, 0);
 	x->be->exit_process();
-	x->over = true;
 }
 
 static step_fn *const steps[STEP_KINDS] = {
