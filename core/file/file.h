@@ -51,9 +51,12 @@ bool wait_active(struct wait_queue *q);
 
 enum file_kind { FILE_PIPE_READ, FILE_PIPE_WRITE, FILE_EVENTFD, FILE_REGULAR, FILE_RING };
 
+/* Instead of an offset: at the end of the file, whatever it is by then (RWF_APPEND). Others than regular files do not mind. */
+#define FILE_OFF_APPEND (-2)
+
 struct file_ops {
 	/* One attempt that does not sleep: bytes moved, 0 at EOF, or -errno; -EAGAIN: not ready. A write may be short.
-	 * off -1: the file's position. */
+	 * off -1: the file's position; a write takes FILE_OFF_APPEND, too. */
 	ssize_t (*read)(struct file *f, void *buf, size_t len, int64_t off);
 	ssize_t (*write)(struct file *f, const void *buf, size_t len, int64_t off);
 	/* What is ready now: EPOLL* bits, with ERR and HUP. NULL: the file cannot be polled. */
@@ -65,16 +68,16 @@ struct file {
 	struct atomic32 refs;
 	enum file_kind kind;
 	const struct file_ops *ops;
-	bool can_read, can_write;	/* FMODE_READ, FMODE_WRITE */
-	bool nonblock;			/* O_NONBLOCK */
-	bool regular;			/* S_ISREG: hashed writes, no poll */
-	bool nowait;			/* FMODE_NOWAIT: reads take RWF_NOWAIT */
-	bool nowait_write;		/* writes do, too: not a blocking eventfd, not a buffered regular file */
-	uint32_t identity;		/* inode by order of first use; the key of the io-wq hash */
+	bool can_read, can_write; /* FMODE_READ, FMODE_WRITE */
+	bool nonblock; /* O_NONBLOCK */
+	bool regular; /* S_ISREG: hashed writes, no poll */
+	bool nowait; /* FMODE_NOWAIT: reads take RWF_NOWAIT */
+	bool nowait_write; /* writes do, too: not a blocking eventfd, not a buffered regular file */
+	uint32_t identity; /* inode by order of first use; the key of the io-wq hash */
 	/* Who waits for readiness. A pipe has two queues as the kernel's has: its read end points to the readers', its
 	 * write end to the writers'. NULL: nobody can wait for it (it is always ready). */
 	struct wait_queue *wait;
-	int real_fd;			/* what the bytes go through, or -1; whose it is, the kind knows */
+	int real_fd; /* what the bytes go through, or -1; whose it is, the kind knows */
 	void *priv;
 };
 

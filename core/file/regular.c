@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -97,6 +98,8 @@ static uint64_t start_pos(struct regular *r, int64_t off)
 {
 	uint64_t pos;
 
+	if (off == FILE_OFF_APPEND)
+		return 0;
 	if (off != -1)
 		return (uint64_t)off;
 	mutex_lock(&r->lock);
@@ -126,11 +129,19 @@ static ssize_t regular_read(struct file *f, void *buf, size_t len, int64_t off)
 	return n;
 }
 
+/* One write to the real file: at pos, or at its end. */
+static ssize_t put(struct regular *r, const char *buf, size_t len, uint64_t pos, bool append)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+
+	return pwritev2(r->fd, &iov, 1, (off_t)pos, append ? RWF_APPEND : 0);
+}
+
 static ssize_t regular_write(struct file *f, const void *buf, size_t len, int64_t off)
 {
 	struct regular *r = f->priv;
 	uint64_t pos = start_pos(r, off);
-	ssize_t n = pwrite(r->fd, buf, len, (off_t)pos);
+	ssize_t n = put(r, buf, len, pos, off == FILE_OFF_APPEND);
 
 	if (n < 0)
 		return -errno;
@@ -150,18 +161,18 @@ ssize_t regular_read_wait(struct file *f, void *buf, size_t len, int64_t off)
 	return n;
 }
 
-static ssize_t write_halves(struct regular *r, const char *buf, size_t len, uint64_t pos)
+static ssize_t write_halves(struct regular *r, const char *buf, size_t len, uint64_t pos, bool append)
 {
 	size_t half = len / 2;
 	ssize_t n, m;
 
-	n = half ? pwrite(r->fd, buf, half, (off_t)pos) : 0;
+	n = half ? put(r, buf, half, pos, append) : 0;
 	if (n < 0)
 		return -errno;
 	if ((size_t)n < half)
 		return n;
 	sched_point("between the halves of a regular file's write");
-	m = pwrite(r->fd, buf + half, len - half, (off_t)(pos + half));
+	m = put(r, buf + half, len - half, pos + half, append);
 	if (m < 0)
 		return n ? n : -errno;
 	return n + m;
@@ -176,7 +187,7 @@ ssize_t regular_write_wait(struct file *f, const void *buf, size_t len, int64_t 
 	sched_block_begin();
 	sched_point("write of a regular file");
 	pos = start_pos(r, off);
-	n = write_halves(r, buf, len, pos);
+	n = write_halves(r, buf, len, pos, off == FILE_OFF_APPEND);
 	if (n >= 0)
 		finish_pos(r, off, pos + (uint64_t)n);
 	sched_point("regular file written");

@@ -41,7 +41,7 @@ static int io_rw_init_file(struct io_kiocb *req, bool write)
 
 	if (write ? !f->can_write : !f->can_read)
 		return -EBADF;
-	if (rw->flags & ~(uint32_t)RWF_NOWAIT)
+	if (rw->flags & ~(uint32_t)(RWF_NOWAIT | RWF_APPEND))
 		return -EOPNOTSUPP;
 	if (rw->flags & RWF_NOWAIT) {
 		if (!f->nowait)
@@ -99,14 +99,15 @@ int io_write(struct io_kiocb *req, unsigned int issue_flags)
 	const void *buf = (const void *)(uintptr_t)rw->addr;
 	struct file *f = req->file;
 	bool nonblock = issue_flags & IO_URING_F_NONBLOCK;
+	int64_t off = rw->flags & RWF_APPEND ? FILE_OFF_APPEND : rw->off;
 	ssize_t ret = io_rw_init_file(req, true);
 
 	if (ret)
 		return (int)ret;
 	if (nonblock || (req->flags & REQ_F_NOWAIT))
-		ret = f->nowait_write ? f->ops->write(f, buf, rw->len, rw->off) : -EAGAIN;
+		ret = f->nowait_write ? f->ops->write(f, buf, rw->len, off) : -EAGAIN;
 	else
-		ret = file_write_wait(f, buf, rw->len, rw->off);
+		ret = file_write_wait(f, buf, rw->len, off);
 	if (ret == -EAGAIN && (io_file_can_poll(req) || nonblock) && !(req->flags & REQ_F_NOWAIT))
 		return -EAGAIN;
 	return io_rw_done(req, ret);
