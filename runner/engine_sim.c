@@ -1,4 +1,4 @@
-/* The engine on the simulated scheduler. Time is virtual, so bounds cost nothing; when one is hit, nothing could run. */
+/* The engine on the simulated scheduler. Time is virtual: bounds cost nothing; when one is hit, nothing could run. */
 #include "core/engine.h"
 #include "runner/engine_backend.h"
 

@@ -1,6 +1,6 @@
 /* Hands: the processes that run streams. The brain (augur) starts a hand, shares memory with it, posts jobs into slots
- * and takes records out. Streams may crash, hang or wedge a hand; that is an observation: the record says so (REC_HAND),
- * the hand is started anew and the rest of its slots are posted again.
+ * and takes records out. Streams may crash, hang or wedge a hand; that is an observation: the record says so
+ * (REC_HAND), the hand is started anew and the rest of its slots are posted again.
  *
  * augur-sim runs the engine on the simulated scheduler; augur-exec runs the engine on threads or the running kernel. */
 #ifndef RUNNER_HAND_H

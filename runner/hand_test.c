@@ -223,8 +223,8 @@ static _Noreturn void brain(int out, const struct stream *s, uint32_t repeat)
 		pause();
 }
 
-/* In a process that has no other children: kills a brain, and counts the orphans it leaves, which become ours, until none
- * is there any more. The exit status: 0 if at least the hand came and all of them died in time. */
+/* In a process that has no other children: kills a brain, and counts the orphans it leaves, which become ours, until
+ * none is there any more. The exit status: 0 if at least the hand came and all of them died in time. */
 static int count_orphans(const struct stream *s, uint32_t repeat)
 {
 	struct timespec ts = { .tv_nsec = 5000000 };

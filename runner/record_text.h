@@ -13,8 +13,8 @@
 /* Enough for any record in any of these forms. */
 enum { RECORD_TEXT_CAP = 2 << 20 };
 
-/* One line for each event in fixed columns: time in microseconds, task, what, request or object, result, more. The events
- * must be of s. record_line is one of them, without newline. */
+/* One line for each event in fixed columns: time in microseconds, task, what, request or object, result, more. The
+ * events must be of s. record_line is one of them, without newline. */
 void record_table(const struct record *rec, const struct stream *s, struct text *out);
 void record_line(const struct record *rec, unsigned int event, const struct stream *s, struct text *out);
 
@@ -34,8 +34,8 @@ void record_line(const struct record *rec, unsigned int event, const struct stre
  * then `none`, the others 0. */
 void record_print(const struct record *rec, const struct stream *s, struct text *out);
 
-/* Reads the file form. 0; or -EINVAL with every error in *d: another version, a text that is cut, a number out of range,
- * an event of what the stream does not have. */
+/* Reads the file form. 0; or -EINVAL with errors in *d: another version, a text that is cut, a number out of range, an
+ * event of what the stream does not have. */
 int record_parse(const char *text, size_t len, struct record *rec, struct stream *s, struct diag *d);
 
 /* One JSON object, without newline at its end. */
