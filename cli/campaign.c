@@ -405,6 +405,7 @@ static void *job_main(void *arg)
 	pthread_mutex_unlock(&c->lock);
 	for (unsigned int r = 0; r < RUNNERS; r++)
 		any |= j->hand[r] != NULL;
+	j->brain_ns = now_of(CLOCK_THREAD_CPUTIME_ID);
 	if (any)
 		pump(j);
 	add_batch(j);
@@ -417,8 +418,7 @@ static void *job_main(void *arg)
 	return NULL;
 }
 
-/* The n-th CPU we may run on, again from the first when there are fewer. */
-static int nth_cpu(unsigned int n)
+int campaign_cpu(unsigned int n)
 {
 	cpu_set_t set;
 	unsigned int count;
@@ -442,7 +442,7 @@ static struct job_thread *new_job(struct campaign *c, unsigned int nr)
 	j->kept = malloc(sizeof(*j->kept));
 	j->c = c;
 	j->nr = nr;
-	j->cpu = c->o.pin ? nth_cpu(nr) : -1;
+	j->cpu = c->o.pin ? campaign_cpu(nr) : -1;
 	if (j->kept)
 		return j;
 	free(j);

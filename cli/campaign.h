@@ -84,6 +84,9 @@ uint64_t campaign_now(void);
 enum campaign_end campaign_run(struct campaign *c, uint64_t tick_ns, void (*tick)(struct campaign *c, void *arg),
 			       void *arg);
 
+/* The n-th CPU we may run on, again from the first when there are fewer: where job n is pinned. -1: unknown. */
+int campaign_cpu(unsigned int n);
+
 /* A copy that is consistent. */
 void campaign_totals(struct campaign *c, struct totals *out);
 
