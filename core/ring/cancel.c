@@ -173,3 +173,85 @@ int io_async_cancel(struct io_kiocb *req, unsigned int issue_flags)
 	io_req_set_res(req, ret, 0);
 	return IOU_COMPLETE;
 }
+
+/* ---- SYNC_CANCEL ---- */
+
+static int __io_sync_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd)
+{
+	int ret;
+
+	mutex_lock(&cd->ctx->uring_lock);
+	cd->seq = a32_add(&cd->ctx->cancel_seq, 1) + 1;
+	ret = __io_async_cancel(tctx, cd, 0);
+	mutex_unlock(&cd->ctx->uring_lock);
+	return ret;
+}
+
+/* The request was told to stop, and is looked for again whenever something completes. On a DEFER_TASKRUN ring a worker's
+ * completion is local task work: it wakes the caller here, who runs it and looks again. */
+static int io_sync_cancel_wait(struct io_uring_task *tctx, struct io_cancel_data *cd, uint64_t deadline)
+{
+	struct io_ring_ctx *ctx = cd->ctx;
+	struct io_cq_waiter w;
+	int ret;
+
+	io_cq_waiter_add(ctx, &w);
+	while ((ret = __io_sync_cancel(tctx, cd)) == -EALREADY) {
+		bool worked = false;
+
+		if (io_allowed_local_tw(ctx, tctx) && io_local_work_pending(ctx)) {
+			mutex_lock(&ctx->uring_lock);
+			worked = io_run_local_work_locked(ctx, UINT32_MAX, UINT32_MAX) > 0;
+			mutex_unlock(&ctx->uring_lock);
+		}
+		worked |= io_run_task_work(tctx) > 0;
+		if (a32_load(&tctx->proc->exiting)) {
+			ret = -EINTR;
+			break;
+		}
+		if (!worked && !sched_park(deadline) && sched_now() >= deadline) {
+			ret = -ETIME;
+			break;
+		}
+	}
+	io_cq_waiter_del(ctx, &w);
+	return ret == -ENOENT || ret > 0 ? 0 : ret;
+}
+
+int io_sync_cancel(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
+{
+	struct io_uring_sync_cancel_reg sc;
+	struct io_cancel_data cd = { .ctx = ctx };
+	uint64_t deadline = SCHED_NEVER;
+	int ret;
+
+	if (!arg || nr != 1)
+		return -EINVAL;
+	if (!io_copy_from_user(&sc, arg, sizeof(sc)))
+		return -EFAULT;
+	if ((sc.flags & ~(uint32_t)CANCEL_FLAGS) || (sc.pad[0] & ~0xffull) || sc.pad[1] || sc.pad[2] || sc.pad[3])
+		return -EINVAL;
+	cd.flags = sc.flags;
+	cd.data = sc.addr;
+	cd.opcode = (uint8_t)sc.pad[0]; /* newer headers: opcode */
+	if (sc.flags & IORING_ASYNC_CANCEL_FD) {
+		if (!(sc.flags & IORING_ASYNC_CANCEL_FD_FIXED))
+			cd.file = fdtable_get(ctx->proc->fds, sc.fd);
+		if (!cd.file)
+			return -EBADF;
+	}
+	ret = __io_sync_cancel(tctx, &cd);
+	if (ret == -EALREADY) {
+		ret = 0;
+		if (sc.timeout.tv_sec != -1 || sc.timeout.tv_nsec != -1) {
+			ret = io_get_timespec((const char *)arg + offsetof(struct io_uring_sync_cancel_reg, timeout),
+					      &deadline);
+			deadline = io_deadline(deadline);
+		}
+		if (!ret)
+			ret = io_sync_cancel_wait(tctx, &cd, deadline);
+	}
+	if (cd.file)
+		file_put(cd.file);
+	return ret;
+}

@@ -21,4 +21,7 @@ int io_try_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd, unsigne
 int io_async_cancel_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_async_cancel(struct io_kiocb *req, unsigned int issue_flags);
 
+/* IORING_REGISTER_SYNC_CANCEL. */
+int io_sync_cancel(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr);
+
 #endif

@@ -42,9 +42,10 @@ void io_free_req(struct io_kiocb *req)
 
 void io_put_req(struct io_kiocb *req)
 {
-	ENSURE(req->flags & REQ_F_REFCOUNT);
-	if (req_ref_put_and_test(req))
+	if (req_ref_put_and_test(req)) {
+		ENSURE(req->flags & REQ_F_REFCOUNT);
 		io_free_req(req);
+	}
 }
 
 /* ---- completing ---- */

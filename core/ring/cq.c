@@ -70,6 +70,27 @@ void io_cqring_wake(struct io_ring_ctx *ctx)
 		wait_wake(&ctx->cq_wait, EPOLLIN, 0);
 }
 
+static bool io_cq_waiter_wake(struct wait_entry *e, unsigned int mask)
+{
+	(void)mask;
+	sched_unpark(container_of(e, struct io_cq_waiter, entry)->task);
+	return true;
+}
+
+void io_cq_waiter_add(struct io_ring_ctx *ctx, struct io_cq_waiter *w)
+{
+	*w = (struct io_cq_waiter){ .entry.wake = io_cq_waiter_wake, .task = sched_self() };
+	list_init(&w->entry.node);
+	wait_add(&ctx->cq_wait, &w->entry);
+	a32_add(&ctx->cq_waiters, 1);
+}
+
+void io_cq_waiter_del(struct io_ring_ctx *ctx, struct io_cq_waiter *w)
+{
+	a32_sub(&ctx->cq_waiters, 1);
+	wait_remove(&ctx->cq_wait, &w->entry);
+}
+
 void io_cq_unlock_post(struct io_ring_ctx *ctx)
 {
 	uint32_t tail = a32_load(&ctx->cached_cq_tail);

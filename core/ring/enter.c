@@ -11,8 +11,7 @@ enum {
 
 /* One wait. */
 struct io_wait {
-	struct wait_entry entry; /* on ctx->cq_wait */
-	struct sched_task *task;
+	struct io_cq_waiter waiter;
 	struct io_ring_ctx *ctx;
 	struct io_uring_task *tctx;
 	uint32_t cq_tail; /* the tail that is waited for */
@@ -42,13 +41,6 @@ int io_uring_get_ring(struct io_uring_task *tctx, unsigned int fd, struct file *
 }
 
 /* ---- waiting ---- */
-
-static bool io_wait_wake(struct wait_entry *e, unsigned int mask)
-{
-	(void)mask;
-	sched_unpark(container_of(e, struct io_wait, entry)->task);
-	return true;
-}
 
 /* Enough CQEs, or a timeout request has come to its end: that ends every wait. */
 static bool io_should_wake(struct io_wait *w)
@@ -112,22 +104,10 @@ static int io_wait_loop(struct io_wait *w)
 	}
 }
 
-static void io_wait_prepare(struct io_wait *w)
-{
-	wait_add(&w->ctx->cq_wait, &w->entry);
-	a32_add(&w->ctx->cq_waiters, 1);
-}
-
-static void io_wait_finish(struct io_wait *w)
-{
-	a32_sub(&w->ctx->cq_waiters, 1);
-	wait_remove(&w->ctx->cq_wait, &w->entry);
-}
-
 static int io_cqring_wait(struct io_ring_ctx *ctx, struct io_uring_task *tctx, unsigned int min_events,
 			  const struct io_ext_arg *ext)
 {
-	struct io_wait w = { .ctx = ctx, .tctx = tctx, .task = sched_self(), .deadline = ext->deadline };
+	struct io_wait w = { .ctx = ctx, .tctx = tctx, .deadline = ext->deadline };
 	unsigned int max_events;
 	int ret;
 
@@ -150,8 +130,6 @@ static int io_cqring_wait(struct io_ring_ctx *ctx, struct io_uring_task *tctx, u
 	if (io_cqring_events_user(ctx) >= min_events)
 		return 0;
 
-	w.entry.wake = io_wait_wake;
-	list_init(&w.entry.node);
 	w.nr_timeouts = a32_load(&ctx->cq_timeouts);
 	w.cq_min_tail = shm_load32(&ctx->rings->cq_tail);
 	w.cq_tail = shm_load32(&ctx->rings->cq_head) + min_events;
@@ -159,9 +137,9 @@ static int io_cqring_wait(struct io_ring_ctx *ctx, struct io_uring_task *tctx, u
 		w.min_deadline = sched_now() + ext->min_wait;
 	if (w.min_deadline >= w.deadline)
 		w.min_deadline = 0;
-	io_wait_prepare(&w);
+	io_cq_waiter_add(ctx, &w.waiter);
 	ret = io_wait_loop(&w);
-	io_wait_finish(&w);
+	io_cq_waiter_del(ctx, &w.waiter);
 	/* Any CQE is success, however the wait ended. */
 	return io_cqring_events_user(ctx) ? 0 : ret;
 }
@@ -171,8 +149,7 @@ static int io_cqring_wait(struct io_ring_ctx *ctx, struct io_uring_task *tctx, u
 static int io_get_ext_arg(unsigned int flags, const void *argp, size_t argsz, struct io_ext_arg *ext)
 {
 	struct io_uring_getevents_arg arg;
-	struct __kernel_timespec ts;
-	uint64_t ns;
+	int ret;
 
 	*ext = (struct io_ext_arg){ .deadline = SCHED_NEVER };
 	if (!(flags & IORING_ENTER_EXT_ARG))
@@ -184,15 +161,10 @@ static int io_get_ext_arg(unsigned int flags, const void *argp, size_t argsz, st
 	ext->min_wait = (uint64_t)arg.pad * 1000; /* min_wait_usec */
 	if (!arg.ts)
 		return 0;
-	if (!io_copy_from_user(&ts, (const void *)(uintptr_t)arg.ts, sizeof(ts)))
-		return -EFAULT;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0)
-		return -EINVAL;
-	ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-	if ((uint64_t)ts.tv_sec > SCHED_NEVER / 4 / 1000000000u)
-		return 0;
-	ext->deadline = flags & AU_ENTER_ABS_TIMER ? ns : sched_now() + ns;
-	return 0;
+	ret = io_get_timespec((const void *)(uintptr_t)arg.ts, &ext->deadline);
+	if (!ret && !(flags & AU_ENTER_ABS_TIMER))
+		ext->deadline = io_deadline(ext->deadline);
+	return ret;
 }
 
 static int io_enter_submit(struct io_ring_ctx *ctx, struct io_uring_task *tctx, unsigned int to_submit,

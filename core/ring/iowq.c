@@ -94,8 +94,9 @@ static struct io_wq_work *io_wq_free_work(struct io_wq_work *work)
 	struct io_kiocb *req = io_req_of(work);
 	struct io_kiocb *next = NULL;
 
-	ENSURE(req->flags & REQ_F_REFCOUNT);
+	/* Its flags may be looked at only by who turns out to be the last. */
 	if (req_ref_put_and_test(req)) {
+		ENSURE(req->flags & REQ_F_REFCOUNT);
 		if (req->flags & IO_REQ_LINK_FLAGS)
 			next = io_req_find_next(req);
 		io_free_req(req);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/ring/cancel.h"
 #include "core/ring/ring.h"
 
 static int io_register_enable_rings(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
@@ -88,6 +89,7 @@ static const struct {
 } register_ops[] = {
 	{ IORING_REGISTER_PROBE, io_probe },
 	{ IORING_REGISTER_ENABLE_RINGS, io_register_enable_rings },
+	{ IORING_REGISTER_SYNC_CANCEL, io_sync_cancel },
 	{ IORING_REGISTER_IOWQ_MAX_WORKERS, io_register_iowq_max_workers },
 };
 

@@ -276,6 +276,13 @@ static inline bool io_req_cancel_marked(struct io_kiocb *req, unsigned int issue
 bool io_copy_from_user(void *to, const void *from, size_t len);
 bool io_copy_to_user(void *to, const void *from, size_t len);
 
+/* ---- timeout.c ---- */
+
+/* A struct __kernel_timespec in nanoseconds; what does not fit is as good as never, which is a time all the same. */
+int io_get_timespec(const void *from, uint64_t *ns);
+/* So long from now. */
+uint64_t io_deadline(uint64_t ns);
+
 /* ---- setup.c ---- */
 
 int io_uring_setup(struct io_uring_task *tctx, unsigned int entries, struct io_uring_params *p);
@@ -324,6 +331,13 @@ bool io_post_cqe(struct io_ring_ctx *ctx, uint64_t user_data, int32_t res, uint3
 void io_cqring_overflow_flush(struct io_ring_ctx *ctx, bool dying); /* uring_lock held */
 unsigned int io_cqring_events_user(struct io_ring_ctx *ctx); /* in the ring, not reaped */
 void io_cqring_wake(struct io_ring_ctx *ctx);
+/* A task that sleeps until CQEs are posted, or local task work is added; looked for after add. */
+struct io_cq_waiter {
+	struct wait_entry entry;
+	struct sched_task *task;
+};
+void io_cq_waiter_add(struct io_ring_ctx *ctx, struct io_cq_waiter *w);
+void io_cq_waiter_del(struct io_ring_ctx *ctx, struct io_cq_waiter *w);
 
 /* ---- link.c ---- */
 

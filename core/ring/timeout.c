@@ -19,8 +19,29 @@
 
 enum {
 	TIMEOUT_CLOCKS = IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME,
-	TIMEOUT_FLAGS = IORING_TIMEOUT_ABS | IORING_TIMEOUT_ETIME_SUCCESS,
+	TIMEOUT_FLAGS = IORING_TIMEOUT_ABS | TIMEOUT_CLOCKS | IORING_TIMEOUT_ETIME_SUCCESS,
 };
+
+int io_get_timespec(const void *from, uint64_t *ns)
+{
+	struct __kernel_timespec ts;
+
+	if (!io_copy_from_user(&ts, from, sizeof(ts)))
+		return -EFAULT;
+	if (ts.tv_sec < 0 || ts.tv_nsec < 0)
+		return -EINVAL;
+	*ns = SCHED_NEVER - 1;
+	if ((uint64_t)ts.tv_sec < SCHED_NEVER / 2 / 1000000000u && (uint64_t)ts.tv_nsec < SCHED_NEVER / 2)
+		*ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return 0;
+}
+
+uint64_t io_deadline(uint64_t ns)
+{
+	uint64_t now = sched_now();
+
+	return ns < SCHED_NEVER - 1 - now ? now + ns : SCHED_NEVER - 1;
+}
 
 static struct io_kiocb *io_timeout_of(struct list *node)
 {
@@ -35,11 +56,7 @@ static bool io_is_timeout_noseq(const struct io_kiocb *req)
 /* When the timer of a request that is armed now is due. */
 static uint64_t io_timeout_deadline(const struct io_kiocb *req)
 {
-	uint64_t now = sched_now();
-
-	if (req->timeout.flags & IORING_TIMEOUT_ABS)
-		return req->timeout.ns;
-	return req->timeout.ns < SCHED_NEVER - 1 - now ? now + req->timeout.ns : SCHED_NEVER - 1;
+	return req->timeout.flags & IORING_TIMEOUT_ABS ? req->timeout.ns : io_deadline(req->timeout.ns);
 }
 
 static void io_count_timeout(struct io_ring_ctx *ctx)
@@ -106,24 +123,25 @@ static int __io_timeout_prep(struct io_kiocb *req, const struct io_uring_sqe *sq
 {
 	struct io_timeout_data *t = &req->timeout;
 	struct io_ring_ctx *ctx = req->ctx;
-	struct __kernel_timespec ts;
+	int ret;
 
 	if (sqe->buf_index || sqe->len != 1 || sqe->splice_fd_in || (sqe->off && linked))
 		return -EINVAL;
 	if (sqe->timeout_flags & ~(uint32_t)TIMEOUT_FLAGS)
 		return -EINVAL;
+	if ((sqe->timeout_flags & TIMEOUT_CLOCKS) == TIMEOUT_CLOCKS)
+		return -EINVAL;
+	/* There is one clock here; only the start of a relative time does not say which. */
+	if ((sqe->timeout_flags & IORING_TIMEOUT_ABS) && (sqe->timeout_flags & TIMEOUT_CLOCKS))
+		return -EINVAL;
 	if (sqe->off)
 		a32_store(&ctx->off_timeout_used, 1);
-	if (!io_copy_from_user(&ts, (const void *)(uintptr_t)sqe->addr, sizeof(ts)))
-		return -EFAULT;
-	if (ts.tv_sec < 0 || ts.tv_nsec < 0)
-		return -EINVAL;
+	ret = io_get_timespec((const void *)(uintptr_t)sqe->addr, &t->ns);
+	if (ret)
+		return ret;
 	t->flags = sqe->timeout_flags;
 	t->off = (uint32_t)sqe->off;
 	t->head = t->prev = NULL;
-	t->ns = SCHED_NEVER - 1;
-	if ((uint64_t)ts.tv_sec < SCHED_NEVER / 2 / 1000000000u && (uint64_t)ts.tv_nsec < SCHED_NEVER / 2)
-		t->ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 	ENSURE(!list_is_linked(&t->list));
 	return 0;
 }
