@@ -85,6 +85,14 @@ static bool nowait(const struct facts *f, unsigned int r)
 	return (o && (o->flags & OBJ_NONBLOCK)) || (f->s->reqs[r].op_flags & RWF_NOWAIT);
 }
 
+/* A write to an eventfd of other than 8 bytes is refused since 6.7; before, of fewer. */
+static bool eventfd_refuses(const struct sreq *q)
+{
+	if (q->op == SOP_READ)
+		return q->len < 8;
+	return q->len != 8 || q->value == UINT64_MAX;
+}
+
 static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 {
 	const struct sreq *q = &f->s->reqs[r];
@@ -119,7 +127,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		ok = q->op_flags & RWF_NOWAIT;
 		break;
 	case EINVAL:
-		ok = o && o->kind == OBJ_EVENTFD && (q->len < 8 || (q->op == SOP_WRITE && q->value == UINT64_MAX));
+		ok = o && o->kind == OBJ_EVENTFD && eventfd_refuses(q);
 		break;
 	case EPIPE:
 		ok = o && o->kind == OBJ_PIPE && q->op == SOP_WRITE;

@@ -108,15 +108,16 @@ struct io {
 static ssize_t io_attempt(struct io *io)
 {
 	do {
-		ssize_t n = io->write ? io->f->ops->write(io->f, io->buf + io->done, io->len - io->done, io->off)
-				      : io->f->ops->read(io->f, io->buf, io->len, io->off);
+		ssize_t n = io->write ? io->f->ops->write(io->f, io->buf + io->done, io->len - io->done, io->off) :
+					io->f->ops->read(io->f, io->buf, io->len, io->off);
 
 		if (n == -EAGAIN)
 			return -EAGAIN;
 		if (n <= 0)
 			return io->done ? (ssize_t)io->done : n;
 		io->done += (size_t)n;
-	} while (io->write && io->done < io->len);
+	} while (io->f->kind == FILE_PIPE_WRITE &&
+		 io->done < io->len); /* an eventfd takes 8 bytes, however many are offered */
 	return (ssize_t)io->done;
 }
 

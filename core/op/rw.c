@@ -41,7 +41,8 @@ static int io_rw_init_file(struct io_kiocb *req, bool write)
 
 	if (write ? !f->can_write : !f->can_read)
 		return -EBADF;
-	if (rw->flags & ~(uint32_t)(RWF_NOWAIT | RWF_APPEND))
+	/* DSYNC and SYNC ask for nothing here: no file of the engine outlives its machine. */
+	if (rw->flags & ~(uint32_t)(RWF_NOWAIT | RWF_APPEND | RWF_DSYNC | RWF_SYNC))
 		return -EOPNOTSUPP;
 	if (rw->flags & RWF_NOWAIT) {
 		if (!f->nowait)
