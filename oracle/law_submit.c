@@ -15,6 +15,8 @@ static int expected_return(const struct facts *f, unsigned int step)
 
 	if (!f->ring[st->ring].made || f->ring[st->ring].closed < f->step_begin[step])
 		return -1;
+	if (ring->flags & IORING_SETUP_R_DISABLED)
+		return -EBADFD;
 	if ((ring->flags & IORING_SETUP_SINGLE_ISSUER) && ring->task != st->task)
 		return st->nr_reqs ? -EEXIST : -1;
 	if (filled > f->ring[st->ring].sq_entries)

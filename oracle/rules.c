@@ -32,7 +32,7 @@ const struct rule rule_table[RULES] = {
 	     "A drained request completes after all that were submitted before it.",
 	     "io_uring_enter(2), IOSQE_IO_DRAIN"),
 	RULE(R_ENTER_RETURN, "enter.return", FORBIDDEN,
-	     "enter returns how many SQEs it consumed: all that were filled, or up to the first that fails preparation alone or as the end of a chain on a ring without SUBMIT_ALL; -EEXIST for a second submitter of a SINGLE_ISSUER ring.",
+	     "enter returns how many SQEs it consumed: all that were filled, or up to the first that fails preparation alone or as the end of a chain on a ring without SUBMIT_ALL; -EEXIST for a second submitter of a SINGLE_ISSUER ring, -EBADFD for a disabled one.",
 	     "io_uring_enter(2); io_submit_sqes() in 6.12 and 6.18; probed on 6.18"),
 	RULE(R_INLINE_VISIBLE, "inline.visible", FORBIDDEN,
 	     "A NOP that nothing delays is in the CQ when the enter that submitted it returns.",
