@@ -21,33 +21,33 @@
 
 enum {
 	FEATURE_MASK = 0xf0,
-	FEATURE_MAGIC = 0xd0,	/* the upper half of the feature byte, or it says nothing */
+	FEATURE_MAGIC = 0xd0, /* the upper half of the feature byte, or it says nothing */
 	FEATURE_DRAIN = 1,
 	FEATURE_SKIP = 2,
-	REQ = 0x40,		/* in `kinds`: an operation, not a step */
+	REQ = 0x40, /* in `kinds`: an operation, not a step */
 	EVENT_LEN = 8,
-	FILE_LEN = 1 << 14,	/* bounds of what is written to files: */
+	FILE_LEN = 1 << 14, /* bounds of what is written to files: */
 	FILE_OFF = 1 << 16,
 	FILE_APPENDS = 1 << 18,
 };
 
 /* What the low six bits of a record's first byte mean. The first of several is written. */
+/* clang-format off */
 static const uint8_t kinds[64] = {
-	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD,
-	REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
-	STEP_SUBMIT, STEP_WAIT, STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_SUBMIT,
-	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD,
-	REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
-	REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_READ, REQ | SOP_WRITE,
-	REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_ASYNC_CANCEL, REQ | SOP_ASYNC_CANCEL,
-	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD,
-	REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
-	STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_WRITE,
-	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_WRITE,
-	REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
+	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
+	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
+	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_SUBMIT, REQ | SOP_NOP, REQ | SOP_READ,
+	REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
+	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_READ,
+	REQ | SOP_WRITE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_ASYNC_CANCEL, REQ | SOP_ASYNC_CANCEL,
+	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
+	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
+	STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_WRITE, REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE,
+	REQ | SOP_WRITE, REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
 	STEP_SUBMIT, STEP_WAIT, STEP_WRITE, STEP_SUBMIT, STEP_CLOSE, STEP_CLOSE_RING, STEP_EXIT_THREAD,
 	STEP_EXIT_PROCESS,
 };
+/* clang-format on */
 
 static uint8_t kind_byte(uint8_t kind)
 {
@@ -161,7 +161,7 @@ struct reader {
 	unsigned int features;
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], end_gone[STREAM_MAX_OBJS][2];
 	uint64_t appended[STREAM_MAX_OBJS];
-	bool over;			/* nothing may follow */
+	bool over; /* nothing may follow */
 };
 
 /* The next n bytes, 0 where there are none. */
@@ -382,7 +382,8 @@ static struct step *open_submit(struct reader *r)
 		fresh.ring = t->ring;
 		fresh.task = t->task;
 	} else {
-		while (fresh.ring < s->nr_rings && (r->ring_gone[fresh.ring] || r->task_gone[s->rings[fresh.ring].task]))
+		while (fresh.ring < s->nr_rings &&
+		       (r->ring_gone[fresh.ring] || r->task_gone[s->rings[fresh.ring].task]))
 			fresh.ring++;
 		if (fresh.ring == s->nr_rings)
 			return NULL;

@@ -1,8 +1,8 @@
 /* Bytes to stream and back, for fuzzers that mutate bytes. Not a format to keep: text is.
  *
- * Decoding is total: any bytes are a valid stream, and nothing waits for CQEs that may not come. The bytes are a header,
- * a record of 8 bytes for each ring and object, and a record of 16 bytes for each step and request in their order, so
- * that a changed byte is a changed field and a moved record a moved step. Bytes that are missing count as 0. */
+ * Decoding is total: any bytes are a valid stream, and nothing waits for CQEs that may not come. The bytes are a
+ * header, a record of 8 bytes for each ring and object, and a record of 16 bytes for each step and request in their
+ * order, so that a changed byte is a changed field and a moved record a moved step. Missing bytes count as 0. */
 #ifndef STREAM_CODEC_H
 #define STREAM_CODEC_H
 

@@ -132,7 +132,8 @@ static void test_features(void)
 		bytes[2] = i % 2 ? 0xd3 : 0x53;
 		stream_decode(bytes, 400, &a);
 		for (unsigned int k = 0; k < a.nr_reqs; k++) {
-			bool has = a.reqs[k].sqe_flags & (1u << 1 | 1u << 6); /* IOSQE_IO_DRAIN, IOSQE_CQE_SKIP_SUCCESS */
+			bool has = a.reqs[k].sqe_flags &
+				   (1u << 1 | 1u << 6); /* IOSQE_IO_DRAIN, IOSQE_CQE_SKIP_SUCCESS */
 
 			CHECK(!has || i % 2);
 			with += has;
@@ -143,7 +144,7 @@ static void test_features(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(test_any_bytes), CHECK_TEST(test_round_trips), CHECK_TEST(test_truncations),
-	CHECK_TEST(test_locality), CHECK_TEST(test_features),
+	CHECK_TEST(test_locality),  CHECK_TEST(test_features),
 };
 
 int main(int argc, char **argv)

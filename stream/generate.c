@@ -13,25 +13,32 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop", "pipe_read", "pipe_write", "event_read", "event_write", "file_read", "file_write", "poll", "timeout",
-	"remove", "cancel", "chain", "hard", "link_timeout", "async", "bad_fd", "zero", "big", "nowait", "position",
-	"count", "wide", "prep", "open_chain", "overflow", "shared", "close", "look", "direct", "wait", "drain", "skip",
+	"nop",	    "pipe_read", "pipe_write", "event_read", "event_write", "file_read",    "file_write", "poll",
+	"timeout",  "remove",	 "cancel",     "chain",	     "hard",	    "link_timeout", "async",	  "bad_fd",
+	"zero",	    "big",	 "nowait",     "position",   "count",	    "wide",	    "prep",	  "open_chain",
+	"overflow", "shared",	 "close",      "look",	     "direct",	    "wait",	    "drain",	  "skip",
 };
 
 static const uint16_t default_weight[GEN_FEATURES] = {
-	[GEN_NOP] = 12, [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8, [GEN_EVENT_WRITE] = 7,
-	[GEN_FILE_READ] = 5, [GEN_FILE_WRITE] = 7, [GEN_POLL] = 12, [GEN_TIMEOUT] = 10, [GEN_REMOVE] = 4,
-	[GEN_CANCEL] = 16,
-	[GEN_CHAIN] = 450, [GEN_HARD] = 330, [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170, [GEN_BAD_FD] = 25,
-	[GEN_ZERO] = 25, [GEN_BIG] = 50, [GEN_NOWAIT] = 15, [GEN_POSITION] = 15, [GEN_COUNT] = 60, [GEN_WIDE] = 150,
-	[GEN_PREP] = 12, [GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90, [GEN_SHARED] = 250, [GEN_CLOSE] = 40,
-	[GEN_LOOK] = 200, [GEN_DIRECT] = 450, [GEN_WAIT] = 550,
+	[GEN_NOP] = 12,	       [GEN_PIPE_READ] = 22,	 [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
+	[GEN_EVENT_WRITE] = 7, [GEN_FILE_READ] = 5,	 [GEN_FILE_WRITE] = 7,	[GEN_POLL] = 12,
+	[GEN_TIMEOUT] = 10,    [GEN_REMOVE] = 4,	 [GEN_CANCEL] = 16,	[GEN_CHAIN] = 450,
+	[GEN_HARD] = 330,      [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,
+	[GEN_ZERO] = 25,       [GEN_BIG] = 50,		 [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,
+	[GEN_COUNT] = 60,      [GEN_WIDE] = 150,	 [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25,
+	[GEN_OVERFLOW] = 90,   [GEN_SHARED] = 250,	 [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,
+	[GEN_DIRECT] = 450,    [GEN_WAIT] = 550,
 };
 
 void generate_options_init(struct generate_options *opt)
 {
 	*opt = (struct generate_options){
-		.size = 12, .max_tasks = 2, .swarm = true, .exit_thread = 12, .exit_process = 12, .close_ring = 12,
+		.size = 12,
+		.max_tasks = 2,
+		.swarm = true,
+		.exit_thread = 12,
+		.exit_process = 12,
+		.close_ring = 12,
 		.slow = 200,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
@@ -277,7 +284,8 @@ static void add_direct(struct gen *g)
 	bool read = prng_chance(&g->p, 1, 3), event;
 	struct step *t;
 
-	if (at >= g->s->nr_objs || g->s->objs[at].kind == OBJ_FILE || g->end_gone[at][END_OUT] || g->end_gone[at][END_IN])
+	if (at >= g->s->nr_objs || g->s->objs[at].kind == OBJ_FILE || g->end_gone[at][END_OUT] ||
+	    g->end_gone[at][END_IN])
 		return;
 	event = g->s->objs[at].kind == OBJ_EVENTFD;
 	t = add_step(g, read ? STEP_READ : STEP_WRITE, task);

@@ -24,37 +24,37 @@ enum gen_feature {
 	GEN_CANCEL,
 	GEN_OPS,
 	/* the rest: chances in 1000 */
-	GEN_CHAIN = GEN_OPS,	/* a chain of several requests */
-	GEN_HARD,		/* a link is a hard one */
-	GEN_LINK_TIMEOUT,	/* a member of a chain has one */
-	GEN_ASYNC,		/* a request */
-	GEN_BAD_FD,		/* a descriptor */
-	GEN_ZERO,		/* a length */
-	GEN_BIG,		/* a length: more than a pipe holds */
-	GEN_NOWAIT,		/* a transfer on a pipe has RWF_NOWAIT */
-	GEN_POSITION,		/* a file transfer uses the file's own position, or appends */
-	GEN_COUNT,		/* a timeout counts completions */
-	GEN_WIDE,		/* a cancel is by any, all, fd or op */
-	GEN_PREP,		/* a request is made to fail preparation */
-	GEN_OPEN_CHAIN,		/* a batch ends within a chain */
-	GEN_OVERFLOW,		/* a ring has a small CQ */
-	GEN_SHARED,		/* a pipe has several readers */
-	GEN_CLOSE,		/* between two submits an end is closed */
-	GEN_LOOK,		/* between two submits there is a reap or a peek */
-	GEN_DIRECT,		/* between two submits there is a direct read or write */
-	GEN_WAIT,		/* after a submit what is owed is waited for */
-	GEN_DRAIN,		/* a request has IOSQE_IO_DRAIN; 0 by default */
-	GEN_SKIP,		/* a request has IOSQE_CQE_SKIP_SUCCESS; 0 by default */
+	GEN_CHAIN = GEN_OPS, /* a chain of several requests */
+	GEN_HARD, /* a link is a hard one */
+	GEN_LINK_TIMEOUT, /* a member of a chain has one */
+	GEN_ASYNC, /* a request */
+	GEN_BAD_FD, /* a descriptor */
+	GEN_ZERO, /* a length */
+	GEN_BIG, /* a length: more than a pipe holds */
+	GEN_NOWAIT, /* a transfer on a pipe has RWF_NOWAIT */
+	GEN_POSITION, /* a file transfer uses the file's own position, or appends */
+	GEN_COUNT, /* a timeout counts completions */
+	GEN_WIDE, /* a cancel is by any, all, fd or op */
+	GEN_PREP, /* a request is made to fail preparation */
+	GEN_OPEN_CHAIN, /* a batch ends within a chain */
+	GEN_OVERFLOW, /* a ring has a small CQ */
+	GEN_SHARED, /* a pipe has several readers */
+	GEN_CLOSE, /* between two submits an end is closed */
+	GEN_LOOK, /* between two submits there is a reap or a peek */
+	GEN_DIRECT, /* between two submits there is a direct read or write */
+	GEN_WAIT, /* after a submit what is owed is waited for */
+	GEN_DRAIN, /* a request has IOSQE_IO_DRAIN; 0 by default */
+	GEN_SKIP, /* a request has IOSQE_CQE_SKIP_SUCCESS; 0 by default */
 	GEN_FEATURES,
 };
 
 struct generate_options {
-	unsigned int size;		/* at most so many requests, 1 to STREAM_MAX_REQS */
-	unsigned int max_tasks;		/* 1 to STREAM_MAX_TASKS */
+	unsigned int size; /* at most so many requests, 1 to STREAM_MAX_REQS */
+	unsigned int max_tasks; /* 1 to STREAM_MAX_TASKS */
 	bool swarm;
 	/* One stream in so many ends, or goes on, after such an exit; 0: none does. */
 	unsigned int exit_thread, exit_process, close_ring;
-	unsigned int slow;		/* one stream in so many has a timer of 1 to 20 ms; 0: none has */
+	unsigned int slow; /* one stream in so many has a timer of 1 to 20 ms; 0: none has */
 	uint16_t weight[GEN_FEATURES];
 };
 

@@ -266,11 +266,11 @@ void gen_request(struct gen *g, struct sreq *r, bool timer)
 static bool interests(const struct sreq *r, unsigned int who)
 {
 	return who == SOP_TIMEOUT_REMOVE ? r->op == SOP_TIMEOUT :
-	       r->op != SOP_NOP && r->op != SOP_ASYNC_CANCEL && r->op != SOP_TIMEOUT_REMOVE;
+					   r->op != SOP_NOP && r->op != SOP_ASYNC_CANCEL && r->op != SOP_TIMEOUT_REMOVE;
 }
 
-/* Mostly an earlier request, preferably one that may still be there; sometimes one of its own chain, a later one, itself
- * or none. */
+/* Mostly an earlier request, preferably one that may still be there; sometimes one of its own chain, a later one,
+ * itself or none. */
 static uint8_t gen_target(struct gen *g, unsigned int i)
 {
 	const struct stream *s = g->s;
@@ -299,8 +299,7 @@ void gen_targets(struct gen *g)
 	for (unsigned int i = 0; i < g->s->nr_reqs; i++) {
 		struct sreq *r = &g->s->reqs[i];
 
-		if (r->op == SOP_TIMEOUT_REMOVE ||
-		    (r->op == SOP_ASYNC_CANCEL && stream_cancel_by_target(r->op_flags)))
+		if (r->op == SOP_TIMEOUT_REMOVE || (r->op == SOP_ASYNC_CANCEL && stream_cancel_by_target(r->op_flags)))
 			r->target = gen_target(g, i);
 	}
 }

@@ -8,12 +8,12 @@
 struct gen {
 	struct prng p;
 	struct stream *s;
-	uint16_t weight[GEN_FEATURES];	/* of this seed */
-	bool exit_thread, exit_process, close_ring;	/* still to come */
-	bool slow;			/* a slow timer is still to come */
-	bool over;			/* no task or ring is left */
+	uint16_t weight[GEN_FEATURES]; /* of this seed */
+	bool exit_thread, exit_process, close_ring; /* still to come */
+	bool slow; /* a slow timer is still to come */
+	bool over; /* no task or ring is left */
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], end_gone[STREAM_MAX_OBJS][2];
-	bool shared[STREAM_MAX_OBJS];	/* pipes: several readers */
+	bool shared[STREAM_MAX_OBJS]; /* pipes: several readers */
 	uint8_t readers[STREAM_MAX_OBJS];
 };
 

@@ -226,7 +226,10 @@ static void test_statistics_of_fields(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_pinned), CHECK_TEST(test_valid), CHECK_TEST(test_options), CHECK_TEST(test_statistics),
+	CHECK_TEST(test_pinned),
+	CHECK_TEST(test_valid),
+	CHECK_TEST(test_options),
+	CHECK_TEST(test_statistics),
 	CHECK_TEST(test_statistics_of_fields),
 };
 

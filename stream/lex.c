@@ -189,7 +189,8 @@ bool lex_time(struct lex *x, const struct span *w, uint64_t *out)
 		*out *= units[i].ns;
 		return true;
 	}
-	lex_error(x, w->col, "found '%.*s', expected a time: 0, a number with ns, us, ms or s, or never", SPAN_SHOWN(*w));
+	lex_error(x, w->col, "found '%.*s', expected a time: 0, a number with ns, us, ms or s, or never",
+		  SPAN_SHOWN(*w));
 	return false;
 }
 

@@ -13,8 +13,8 @@
 struct lex {
 	struct diag *diag;
 	unsigned int lineno;
-	const char *line, *p, *end;	/* the line without its newline; where we are */
-	bool bad;			/* an error was noted in this line */
+	const char *line, *p, *end; /* the line without its newline; where we are */
+	bool bad; /* an error was noted in this line */
 };
 
 /* A piece of the line. */

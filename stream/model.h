@@ -18,20 +18,20 @@
 
 enum {
 	STREAM_VERSION = 1,
-	STREAM_NAME = 16,		/* bytes of a name with its NUL: [a-z][a-z0-9_]* */
+	STREAM_NAME = 16, /* bytes of a name with its NUL: [a-z][a-z0-9_]* */
 	STREAM_MAX_TASKS = 4,
 	STREAM_MAX_RINGS = 4,
 	STREAM_MAX_OBJS = 16,
 	STREAM_MAX_REQS = 128,
 	STREAM_MAX_STEPS = 120,
-	STREAM_MAX_LEN = 1 << 20,	/* bytes of one transfer; also of a file and a pipe */
-	STREAM_MAX_ALTS = 6,		/* alternatives of an expectation */
+	STREAM_MAX_LEN = 1 << 20, /* bytes of one transfer; also of a file and a pipe */
+	STREAM_MAX_ALTS = 6, /* alternatives of an expectation */
 	STREAM_MAX_DECISIONS = 16384,
-	STREAM_POOL = 16384,		/* bytes of comments */
+	STREAM_POOL = 16384, /* bytes of comments */
 };
 
-#define STREAM_NONE 0xff		/* "no object", "no request" in 8-bit indices */
-#define STREAM_NEVER_NS (100ull * 3600 * 1000000000ull)	/* the time written `never`: ended by the epilogue */
+#define STREAM_NONE 0xff /* "no object", "no request" in 8-bit indices */
+#define STREAM_NEVER_NS (100ull * 3600 * 1000000000ull) /* the time written `never`: ended by the epilogue */
 
 enum obj_kind { OBJ_PIPE, OBJ_EVENTFD, OBJ_FILE, OBJ_KINDS };
 
@@ -39,16 +39,16 @@ enum obj_kind { OBJ_PIPE, OBJ_EVENTFD, OBJ_FILE, OBJ_KINDS };
 enum obj_end { END_OUT = 0, END_IN = 1 };
 
 enum obj_flags {
-	OBJ_NONBLOCK = 1 << 0,		/* opened with O_NONBLOCK */
-	OBJ_SEMAPHORE = 1 << 1,		/* EFD_SEMAPHORE */
+	OBJ_NONBLOCK = 1 << 0, /* opened with O_NONBLOCK */
+	OBJ_SEMAPHORE = 1 << 1, /* EFD_SEMAPHORE */
 };
 
 struct obj {
 	char name[STREAM_NAME];
-	uint8_t kind;			/* enum obj_kind */
-	uint8_t flags;			/* enum obj_flags */
-	uint64_t init;			/* pipe: capacity in bytes (0: as the system makes it); eventfd: count; file: size */
-	uint32_t comment, tail;		/* offset into the pool + 1, 0: none; the lines before it, the rest of its line */
+	uint8_t kind; /* enum obj_kind */
+	uint8_t flags; /* enum obj_flags */
+	uint64_t init; /* pipe: capacity in bytes (0: as the system makes it); eventfd: count; file: size */
+	uint32_t comment, tail; /* offset into the pool + 1, 0: none; the lines before it, the rest of its line */
 };
 
 struct task {
@@ -58,29 +58,29 @@ struct task {
 
 struct ring {
 	char name[STREAM_NAME];
-	uint8_t task;			/* who sets it up */
-	uint32_t entries;		/* as given to setup: any value */
-	uint32_t cq_entries;		/* 0: no CQSIZE */
-	uint32_t flags;			/* IORING_SETUP_* without CQSIZE, which follows cq_entries */
+	uint8_t task; /* who sets it up */
+	uint32_t entries; /* as given to setup: any value */
+	uint32_t cq_entries; /* 0: no CQSIZE */
+	uint32_t flags; /* IORING_SETUP_* without CQSIZE, which follows cq_entries */
 	uint32_t comment, tail;
 };
 
 /* What a request or a direct action names as its descriptor. */
 enum fd_kind {
-	FD_BAD,				/* `none`: a number that is open nowhere; EBADF */
-	FD_OBJ,				/* obj, end */
+	FD_BAD, /* `none`: a number that is open nowhere; EBADF */
+	FD_OBJ, /* obj, end */
 };
 
 struct fdref {
-	uint8_t kind;			/* enum fd_kind */
+	uint8_t kind; /* enum fd_kind */
 	uint8_t obj;
-	uint8_t end;			/* enum obj_end; 0 where the object has one descriptor */
+	uint8_t end; /* enum obj_end; 0 where the object has one descriptor */
 };
 
 /* What a result may be. No alternatives: anything the law allows. */
 enum alt_kind {
-	ALT_RANGE,			/* lo..hi, both included; a single value has lo == hi */
-	ALT_NOCQE,			/* `none`: no CQE */
+	ALT_RANGE, /* lo..hi, both included; a single value has lo == hi */
+	ALT_NOCQE, /* `none`: no CQE */
 };
 
 struct expect {
@@ -109,54 +109,52 @@ enum stream_op {
  * receives it can tell who sent it. */
 struct sreq {
 	char name[STREAM_NAME];
-	uint8_t op;			/* enum stream_op */
-	uint8_t sqe_flags;		/* IOSQE_* */
-	struct fdref fd;		/* READ WRITE POLL_ADD; ASYNC_CANCEL by fd */
-	uint8_t target;			/* ASYNC_CANCEL TIMEOUT_REMOVE: index of the request meant, STREAM_NONE: matches nothing */
-	uint8_t cancel_op;		/* ASYNC_CANCEL by op: enum stream_op */
-	uint32_t len;			/* READ WRITE */
-	int64_t off;			/* READ WRITE: file offset; -1: the file's own position */
-	uint32_t op_flags;		/* rw_flags, poll events (POLL*), timeout flags, cancel flags */
-	uint32_t count;			/* TIMEOUT: completions, 0: pure timeout */
-	uint64_t value;			/* WRITE to an eventfd */
-	uint64_t ts;			/* TIMEOUT LINK_TIMEOUT: nanoseconds, relative */
+	uint8_t op; /* enum stream_op */
+	uint8_t sqe_flags; /* IOSQE_* */
+	struct fdref fd; /* READ WRITE POLL_ADD; ASYNC_CANCEL by fd */
+	uint8_t target; /* ASYNC_CANCEL TIMEOUT_REMOVE: index of the request meant, STREAM_NONE: matches nothing */
+	uint8_t cancel_op; /* ASYNC_CANCEL by op: enum stream_op */
+	uint32_t len; /* READ WRITE */
+	int64_t off; /* READ WRITE: file offset; -1: the file's own position */
+	uint32_t op_flags; /* rw_flags, poll events (POLL*), timeout flags, cancel flags */
+	uint32_t count; /* TIMEOUT: completions, 0: pure timeout */
+	uint64_t value; /* WRITE to an eventfd */
+	uint64_t ts; /* TIMEOUT LINK_TIMEOUT: nanoseconds, relative */
 	struct expect expect;
 	uint32_t comment, tail;
 };
 
 enum step_kind {
-	STEP_SUBMIT,			/* `submit r [wait=N]` fill nr_reqs SQEs from first_req, enter once */
-	STEP_WAIT,			/* `wait r N` enter(GETEVENTS) until N CQEs are reaped that no wait has counted, or the
-				 * bound is hit */
-	STEP_REAP,			/* `reap r` enter(GETEVENTS, min_complete 0) once and reap what is there */
-	STEP_PEEK,			/* `peek r` reap what is there without entering */
-	STEP_WRITE,			/* `write p.in len=8` a direct write, never blocks; bytes 129 + step index; eventfd: value,
-				 * always 8 bytes */
-	STEP_READ,			/* `read p.out len=8` a direct read, never blocks */
-	STEP_CLOSE,			/* `close p.in` the descriptor */
-	STEP_CLOSE_RING,		/* `close r` unmap and close; requests may be in flight */
-	STEP_EXIT_THREAD,		/* `exit thread` the task ends here; its later steps are errors */
-	STEP_EXIT_PROCESS,		/* `exit process` all tasks end here; it is the last step */
+	STEP_SUBMIT, /* `submit r [wait=N]` fill nr_reqs SQEs from first_req, enter once */
+	STEP_WAIT, /* `wait r N` enter until N CQEs are reaped that no wait has counted, or the bound is hit */
+	STEP_REAP, /* `reap r` enter(GETEVENTS, min_complete 0) once and reap what is there */
+	STEP_PEEK, /* `peek r` reap what is there without entering */
+	STEP_WRITE, /* `write p.in len=8` a direct write, never blocks; bytes 129 + step index, or value */
+	STEP_READ, /* `read p.out len=8` a direct read, never blocks */
+	STEP_CLOSE, /* `close p.in` the descriptor */
+	STEP_CLOSE_RING, /* `close r` unmap and close; requests may be in flight */
+	STEP_EXIT_THREAD, /* `exit thread` the task ends here; its later steps are errors */
+	STEP_EXIT_PROCESS, /* `exit process` all tasks end here; it is the last step */
 	STEP_KINDS,
 };
 
 struct step {
-	uint8_t kind;			/* enum step_kind */
+	uint8_t kind; /* enum step_kind */
 	uint8_t task;
-	uint8_t ring;			/* SUBMIT WAIT REAP PEEK CLOSE_RING */
-	struct fdref fd;		/* WRITE READ CLOSE */
-	uint8_t first_req, nr_reqs;	/* SUBMIT: requests belong to exactly one step, in order */
-	uint32_t wait_nr;		/* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
-	bool wait;			/* SUBMIT: `wait=N` was given */
-	uint32_t len;			/* WRITE READ */
-	uint64_t value;			/* WRITE to an eventfd */
-	struct expect expect;		/* of the call's own return */
+	uint8_t ring; /* SUBMIT WAIT REAP PEEK CLOSE_RING */
+	struct fdref fd; /* WRITE READ CLOSE */
+	uint8_t first_req, nr_reqs; /* SUBMIT: requests belong to exactly one step, in order */
+	uint32_t wait_nr; /* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
+	bool wait; /* SUBMIT: `wait=N` was given */
+	uint32_t len; /* WRITE READ */
+	uint64_t value; /* WRITE to an eventfd */
+	struct expect expect; /* of the call's own return */
 	uint32_t comment, tail;
 };
 
 /* How the simulated scheduler is to decide, when the stream says so. */
 struct schedule {
-	uint8_t kind;			/* 0 none, else 1 + enum sched_strategy: 1 walk, 2 replay */
+	uint8_t kind; /* 0 none, else 1 + enum sched_strategy: 1 walk, 2 replay */
 	uint64_t seed;
 	uint32_t nr_decisions;
 	uint32_t comment, tail;
@@ -164,10 +162,10 @@ struct schedule {
 
 struct stream {
 	uint32_t version;
-	uint8_t nr_tasks;		/* at least 1: task 0 is `main`; a `task` line adds another */
+	uint8_t nr_tasks; /* at least 1: task 0 is `main`; a `task` line adds another */
 	uint8_t nr_rings, nr_objs;
 	uint8_t nr_reqs, nr_steps;
-	uint32_t comment, end_comment;	/* before `augur 1`; after the last line */
+	uint32_t comment, end_comment; /* before `augur 1`; after the last line */
 	struct task tasks[STREAM_MAX_TASKS];
 	struct ring rings[STREAM_MAX_RINGS];
 	struct obj objs[STREAM_MAX_OBJS];
@@ -182,10 +180,10 @@ struct stream {
 
 /* Bytes that the writers of a stream put down; readers see who wrote. */
 enum {
-	TOKEN_HOLE = 0,			/* nobody: a hole */
-	TOKEN_REQ = 1,			/* + request index */
-	TOKEN_STEP = 129,		/* + step index */
-	TOKEN_INIT = 255,		/* the content a file starts with */
+	TOKEN_HOLE = 0, /* nobody: a hole */
+	TOKEN_REQ = 1, /* + request index */
+	TOKEN_STEP = 129, /* + step index */
+	TOKEN_INIT = 255, /* the content a file starts with */
 };
 
 /* Empty but for task `main`. */

@@ -10,32 +10,20 @@
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 
 const struct stream_word stream_sqe_flags[] = {
-	{ "async", IOSQE_ASYNC },
-	{ "link", IOSQE_IO_LINK },
-	{ "hardlink", IOSQE_IO_HARDLINK },
-	{ "drain", IOSQE_IO_DRAIN },
-	{ "skip", IOSQE_CQE_SKIP_SUCCESS },
-	{ NULL, 0 },
+	{ "async", IOSQE_ASYNC },    { "link", IOSQE_IO_LINK },		 { "hardlink", IOSQE_IO_HARDLINK },
+	{ "drain", IOSQE_IO_DRAIN }, { "skip", IOSQE_CQE_SKIP_SUCCESS }, { NULL, 0 },
 };
 
 const struct stream_word stream_ring_flags[] = {
-	{ "single_issuer", IORING_SETUP_SINGLE_ISSUER },
-	{ "defer_taskrun", IORING_SETUP_DEFER_TASKRUN },
-	{ "coop_taskrun", IORING_SETUP_COOP_TASKRUN },
-	{ "taskrun_flag", IORING_SETUP_TASKRUN_FLAG },
-	{ "submit_all", IORING_SETUP_SUBMIT_ALL },
-	{ "clamp", IORING_SETUP_CLAMP },
-	{ "r_disabled", IORING_SETUP_R_DISABLED },
-	{ NULL, 0 },
+	{ "single_issuer", IORING_SETUP_SINGLE_ISSUER }, { "defer_taskrun", IORING_SETUP_DEFER_TASKRUN },
+	{ "coop_taskrun", IORING_SETUP_COOP_TASKRUN },	 { "taskrun_flag", IORING_SETUP_TASKRUN_FLAG },
+	{ "submit_all", IORING_SETUP_SUBMIT_ALL },	 { "clamp", IORING_SETUP_CLAMP },
+	{ "r_disabled", IORING_SETUP_R_DISABLED },	 { NULL, 0 },
 };
 
 const struct stream_word stream_poll_events[] = {
-	{ "in", POLLIN },
-	{ "pri", POLLPRI },
-	{ "out", POLLOUT },
-	{ "err", POLLERR },
-	{ "hup", POLLHUP },
-	{ "rdhup", 0x2000 }, /* POLLRDHUP, which poll.h has only for some */
+	{ "in", POLLIN },   { "pri", POLLPRI }, { "out", POLLOUT },
+	{ "err", POLLERR }, { "hup", POLLHUP }, { "rdhup", 0x2000 }, /* POLLRDHUP, which poll.h has only for some */
 	{ NULL, 0 },
 };
 
@@ -73,16 +61,27 @@ const struct stream_word stream_schedules[] = {
 };
 
 const struct stream_word stream_errnos[] = {
-	{ "EPERM", EPERM }, { "ENOENT", ENOENT }, { "EINTR", EINTR }, { "EIO", EIO }, { "ENXIO", ENXIO },
-	{ "EBADF", EBADF }, { "ECHILD", ECHILD }, { "EAGAIN", EAGAIN }, { "ENOMEM", ENOMEM }, { "EACCES", EACCES },
-	{ "EFAULT", EFAULT }, { "EBUSY", EBUSY }, { "EEXIST", EEXIST }, { "ENODEV", ENODEV }, { "ENOTDIR", ENOTDIR },
-	{ "EISDIR", EISDIR }, { "EINVAL", EINVAL }, { "ENFILE", ENFILE }, { "EMFILE", EMFILE }, { "EFBIG", EFBIG },
-	{ "ENOSPC", ENOSPC }, { "ESPIPE", ESPIPE }, { "EROFS", EROFS }, { "EPIPE", EPIPE }, { "ERANGE", ERANGE },
-	{ "EDEADLK", EDEADLK }, { "ENOSYS", ENOSYS }, { "ETIME", ETIME }, { "EPROTO", EPROTO }, { "EBADFD", EBADFD },
-	{ "EOVERFLOW", EOVERFLOW }, { "EOPNOTSUPP", EOPNOTSUPP }, { "ENOBUFS", ENOBUFS }, { "ETIMEDOUT", ETIMEDOUT },
-	{ "EALREADY", EALREADY }, { "EINPROGRESS", EINPROGRESS }, { "ECANCELED", ECANCELED },
-	{ "EOWNERDEAD", EOWNERDEAD }, { "EBADR", EBADR }, { "ENOTSUP", EOPNOTSUPP }, { "EWOULDBLOCK", EAGAIN },
-	{ NULL, 0 },
+	{ "EPERM", EPERM },	    { "ENOENT", ENOENT },
+	{ "EINTR", EINTR },	    { "EIO", EIO },
+	{ "ENXIO", ENXIO },	    { "EBADF", EBADF },
+	{ "ECHILD", ECHILD },	    { "EAGAIN", EAGAIN },
+	{ "ENOMEM", ENOMEM },	    { "EACCES", EACCES },
+	{ "EFAULT", EFAULT },	    { "EBUSY", EBUSY },
+	{ "EEXIST", EEXIST },	    { "ENODEV", ENODEV },
+	{ "ENOTDIR", ENOTDIR },	    { "EISDIR", EISDIR },
+	{ "EINVAL", EINVAL },	    { "ENFILE", ENFILE },
+	{ "EMFILE", EMFILE },	    { "EFBIG", EFBIG },
+	{ "ENOSPC", ENOSPC },	    { "ESPIPE", ESPIPE },
+	{ "EROFS", EROFS },	    { "EPIPE", EPIPE },
+	{ "ERANGE", ERANGE },	    { "EDEADLK", EDEADLK },
+	{ "ENOSYS", ENOSYS },	    { "ETIME", ETIME },
+	{ "EPROTO", EPROTO },	    { "EBADFD", EBADFD },
+	{ "EOVERFLOW", EOVERFLOW }, { "EOPNOTSUPP", EOPNOTSUPP },
+	{ "ENOBUFS", ENOBUFS },	    { "ETIMEDOUT", ETIMEDOUT },
+	{ "EALREADY", EALREADY },   { "EINPROGRESS", EINPROGRESS },
+	{ "ECANCELED", ECANCELED }, { "EOWNERDEAD", EOWNERDEAD },
+	{ "EBADR", EBADR },	    { "ENOTSUP", EOPNOTSUPP },
+	{ "EWOULDBLOCK", EAGAIN },  { NULL, 0 },
 };
 
 static const struct stream_word no_flags[] = {
@@ -90,11 +89,7 @@ static const struct stream_word no_flags[] = {
 };
 
 static const struct stream_word rw_flags[] = {
-	{ "nowait", RWF_NOWAIT },
-	{ "append", RWF_APPEND },
-	{ "dsync", RWF_DSYNC },
-	{ "sync", RWF_SYNC },
-	{ NULL, 0 },
+	{ "nowait", RWF_NOWAIT }, { "append", RWF_APPEND }, { "dsync", RWF_DSYNC }, { "sync", RWF_SYNC }, { NULL, 0 },
 };
 
 static const struct stream_word timeout_flags[] = {
@@ -118,13 +113,16 @@ static const struct stream_word cancel_flags[] = {
 
 const struct stream_oprow stream_ops[SOP_NR] = {
 	[SOP_NOP] = { "nop", IORING_OP_NOP, 0, 0, no_flags, 0 },
-	[SOP_READ] = { "read", IORING_OP_READ, FIELD_FD | FIELD_LEN | FIELD_OFF, FIELD_FD | FIELD_LEN, rw_flags, RWF_BITS },
+	[SOP_READ] = { "read", IORING_OP_READ, FIELD_FD | FIELD_LEN | FIELD_OFF, FIELD_FD | FIELD_LEN, rw_flags,
+		       RWF_BITS },
 	[SOP_WRITE] = { "write", IORING_OP_WRITE, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE, FIELD_FD | FIELD_LEN,
 			rw_flags, RWF_BITS },
-	[SOP_POLL_ADD] = { "poll_add", IORING_OP_POLL_ADD, FIELD_FD | FIELD_EVENTS, FIELD_FD | FIELD_EVENTS, no_flags, 0 },
+	[SOP_POLL_ADD] = { "poll_add", IORING_OP_POLL_ADD, FIELD_FD | FIELD_EVENTS, FIELD_FD | FIELD_EVENTS, no_flags,
+			   0 },
 	[SOP_TIMEOUT] = { "timeout", IORING_OP_TIMEOUT, FIELD_TS | FIELD_COUNT, FIELD_TS, timeout_flags, TIMEOUT_BITS },
 	[SOP_TIMEOUT_REMOVE] = { "timeout_remove", IORING_OP_TIMEOUT_REMOVE, FIELD_TARGET, FIELD_TARGET, no_flags, 0 },
-	[SOP_LINK_TIMEOUT] = { "link_timeout", IORING_OP_LINK_TIMEOUT, FIELD_TS, FIELD_TS, timeout_flags, TIMEOUT_BITS },
+	[SOP_LINK_TIMEOUT] = { "link_timeout", IORING_OP_LINK_TIMEOUT, FIELD_TS, FIELD_TS, timeout_flags,
+			       TIMEOUT_BITS },
 	[SOP_ASYNC_CANCEL] = { "cancel", IORING_OP_ASYNC_CANCEL, FIELD_TARGET | FIELD_FD | FIELD_OP, 0, cancel_flags,
 			       CANCEL_BITS },
 };
@@ -197,6 +195,5 @@ bool stream_cancel_by_target(uint32_t flags)
 {
 	if (flags & IORING_ASYNC_CANCEL_ANY)
 		return false;
-	return !(flags & (IORING_ASYNC_CANCEL_FD | AU_ASYNC_CANCEL_OP)) ||
-	       (flags & AU_ASYNC_CANCEL_USERDATA);
+	return !(flags & (IORING_ASYNC_CANCEL_FD | AU_ASYNC_CANCEL_OP)) || (flags & AU_ASYNC_CANCEL_USERDATA);
 }

@@ -32,23 +32,23 @@ enum stream_field {
 /* One operation. */
 struct stream_oprow {
 	const char *word;
-	uint8_t opcode;			/* IORING_OP_* */
-	uint16_t takes, needs;		/* enum stream_field */
-	const struct stream_word *flags;	/* bits of op_flags that are written as words of their own */
-	uint32_t flag_bits;		/* all of them */
+	uint8_t opcode; /* IORING_OP_* */
+	uint16_t takes, needs; /* enum stream_field */
+	const struct stream_word *flags; /* bits of op_flags that are written as words of their own */
+	uint32_t flag_bits; /* all of them */
 };
 
 extern const struct stream_oprow stream_ops[SOP_NR];
-extern const char *const stream_field_words[FIELDS];	/* by bit number */
+extern const char *const stream_field_words[FIELDS]; /* by bit number */
 
 extern const struct stream_word stream_sqe_flags[];
 extern const struct stream_word stream_ring_flags[];
 extern const struct stream_word stream_poll_events[];
 extern const struct stream_word stream_obj_kinds[];
 extern const struct stream_word stream_obj_flags[];
-extern const struct stream_word stream_step_kinds[];	/* the first word of a step's line; close and exit have two kinds */
+extern const struct stream_word stream_step_kinds[]; /* a step's first word; close and exit have two kinds */
 extern const struct stream_word stream_schedules[];
-extern const struct stream_word stream_errnos[];	/* without the minus sign */
+extern const struct stream_word stream_errnos[]; /* without the minus sign */
 
 /* All bits of a table. */
 uint32_t stream_word_bits(const struct stream_word *table);

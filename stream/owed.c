@@ -22,22 +22,22 @@ enum { SURE_PIPE = 4096 };
 
 /* What the steps up to some point do to an object. */
 struct traffic {
-	uint64_t put_max;		/* bytes or counts that all writers may put, and what is there at first */
-	uint64_t put_sure;		/* surely put, if everything fits */
-	uint64_t take_max;		/* bytes that all readers may take */
+	uint64_t put_max; /* bytes or counts that all writers may put, and what is there at first */
+	uint64_t put_sure; /* surely put, if everything fits */
+	uint64_t take_max; /* bytes that all readers may take */
 	unsigned int writers, readers;
-	bool closed;			/* one of its descriptors was closed */
+	bool closed; /* one of its descriptors was closed */
 };
 
 struct analysis {
 	const struct stream *s;
-	unsigned int ring;		/* the one that is waited on */
-	bool taken[STREAM_MAX_REQS];	/* surely consumed by the kernel */
-	bool unfit[STREAM_MAX_REQS];	/* fails preparation */
+	unsigned int ring; /* the one that is waited on */
+	bool taken[STREAM_MAX_REQS]; /* surely consumed by the kernel */
+	bool unfit[STREAM_MAX_REQS]; /* fails preparation */
 	uint8_t step_of[STREAM_MAX_REQS];
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], ring_good[STREAM_MAX_RINGS];
-	bool cancels;			/* there is a request that may cancel others */
-	bool blocks[STREAM_MAX_TASKS];	/* its workers may block for ever */
+	bool cancels; /* there is a request that may cancel others */
+	bool blocks[STREAM_MAX_TASKS]; /* its workers may block for ever */
 	struct traffic traffic[STREAM_MAX_OBJS];
 };
 

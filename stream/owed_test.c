@@ -10,8 +10,8 @@
 static struct stream s;
 
 #define HEAD                                                                                                           \
-	"augur 1\ntask t2\nring r entries=8\nring d flags=single_issuer|defer_taskrun entries=8\n"                         \
-	"ring all flags=submit_all entries=8\nring bad flags=defer_taskrun entries=8\n"                                   \
+	"augur 1\ntask t2\nring r entries=8\nring d flags=single_issuer|defer_taskrun entries=8\n"                     \
+	"ring all flags=submit_all entries=8\nring bad flags=defer_taskrun entries=8\n"                                \
 	"pipe p\npipe o\neventfd e\neventfd m semaphore\neventfd x count=0xfffffffffffffffe\nfile f size=100\n"
 
 /* How many CQEs the last step's ring owes when it is `wait RING 0`. */
@@ -61,8 +61,11 @@ static const struct {
 	{ "submit d\na: write fd=e value=1\nb: read fd=e\nwait d 0", 2 },
 	{ "submit all\na: write fd=e value=1\nsubmit r\nb: read fd=e\nclose all\nwait r 0", 0 },
 	/* polls and files */
-	{ "submit r\na: poll_add fd=f events=in\nb: poll_add fd=none events=in\nc: poll_add fd=p.in events=out\nwait r 0", 3 },
-	{ "submit r\na: poll_add fd=p.out events=in\nb: poll_add fd=e events=in\nc: poll_add fd=e events=out\nwait r 0", 1 },
+	{ "submit r\na: poll_add fd=f events=in\nb: poll_add fd=none events=in\n"
+	  "c: poll_add fd=p.in events=out\nwait r 0",
+	  3 },
+	{ "submit r\na: poll_add fd=p.out events=in\nb: poll_add fd=e events=in\nc: poll_add fd=e events=out\nwait r 0",
+	  1 },
 	{ "submit r\na: poll_add fd=p.out events=in\nwrite p.in len=1\nwait r 0", 1 },
 	{ "submit r\na: poll_add fd=p.in events=out\nwrite p.in len=1\nwait r 0", 0 },
 	{ "submit r\na: read fd=f len=9\nb: write fd=f len=9 async\nwait r 0", 2 },
@@ -152,7 +155,9 @@ static void test_bounds(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_cases), CHECK_TEST(test_submit), CHECK_TEST(test_bounds),
+	CHECK_TEST(test_cases),
+	CHECK_TEST(test_submit),
+	CHECK_TEST(test_bounds),
 };
 
 int main(int argc, char **argv)

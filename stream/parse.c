@@ -79,8 +79,9 @@ static void blank_line(struct parser *p)
 	if (!p->any_line && !p->pending)
 		return;
 	/* Several blank lines are one. */
-	if (p->pending && (s->pool_len == p->pending_at + 1 ? s->pool[p->pending_at] == '\n' :
-			   s->pool_len >= 2 && memcmp(s->pool + s->pool_len - 2, "\n\n", 2) == 0))
+	if (p->pending &&
+	    (s->pool_len == p->pending_at + 1 ? s->pool[p->pending_at] == '\n' :
+						s->pool_len >= 2 && memcmp(s->pool + s->pool_len - 2, "\n\n", 2) == 0))
 		return;
 	comment_line(p, NULL);
 }
@@ -183,8 +184,8 @@ bool parse_fd(struct parser *p, const struct span *w, struct fdref *out)
 				return true;
 			}
 		}
-		lex_error(&p->x, w->col, "'%.*s' is no end of a pipe, expected %s.out or %s.in", SPAN_SHOWN(*w), o->name,
-			  o->name);
+		lex_error(&p->x, w->col, "'%.*s' is no end of a pipe, expected %s.out or %s.in", SPAN_SHOWN(*w),
+			  o->name, o->name);
 		return false;
 	}
 	lex_error(&p->x, w->col, "no object is called '%.*s'", SPAN_SHOWN(name));
@@ -194,7 +195,18 @@ bool parse_fd(struct parser *p, const struct span *w, struct fdref *out)
 /* Declarations. */
 
 /* The keys of declarations and steps. */
-enum arg_key { ARG_FLAGS, ARG_ENTRIES, ARG_CQ, ARG_TASK, ARG_CAPACITY, ARG_COUNT, ARG_SIZE, ARG_WAIT, ARG_LEN, ARG_VALUE };
+enum arg_key {
+	ARG_FLAGS,
+	ARG_ENTRIES,
+	ARG_CQ,
+	ARG_TASK,
+	ARG_CAPACITY,
+	ARG_COUNT,
+	ARG_SIZE,
+	ARG_WAIT,
+	ARG_LEN,
+	ARG_VALUE
+};
 
 static const char *const arg_words[] = {
 	"flags", "entries", "cq", "task", "capacity", "count", "size", "wait", "len", "value", NULL,
@@ -208,7 +220,8 @@ struct args {
 #define HAVE(a, key) ((a)->have & 1u << (key))
 
 /* Reads `key=value` words; `allowed` keys only. Other words go to *flags by the table, if there is one. */
-static bool read_args(struct parser *p, struct args *a, uint32_t allowed, const struct stream_word *table, uint8_t *flags)
+static bool read_args(struct parser *p, struct args *a, uint32_t allowed, const struct stream_word *table,
+		      uint8_t *flags)
 {
 	struct span w, key, value;
 	unsigned int k;
@@ -222,7 +235,8 @@ static bool read_args(struct parser *p, struct args *a, uint32_t allowed, const 
 			continue;
 		}
 		if (row || !span_split(&w, '=', &key, &value)) {
-			lex_error(&p->x, w.col, row ? "'%.*s' is given twice" : "did not expect '%.*s' here", SPAN_SHOWN(w));
+			lex_error(&p->x, w.col, row ? "'%.*s' is given twice" : "did not expect '%.*s' here",
+				  SPAN_SHOWN(w));
 			return false;
 		}
 		for (k = 0; arg_words[k] && !span_is(&key, arg_words[k]); k++)
@@ -583,8 +597,9 @@ static void parse_schedule(struct parser *p, const struct span *first)
 	if (lex_word(&p->x, &w))
 		row = stream_word_find(stream_schedules, w.s, w.len);
 	if (!row || (more && (row->value != 2 || c->kind != 2))) {
-		lex_error(&p->x, col, row ? "only `schedule replay` has several lines" :
-			  "expected `schedule walk seed=N` or `schedule replay HEX`");
+		lex_error(&p->x, col,
+			  row ? "only `schedule replay` has several lines" :
+				"expected `schedule walk seed=N` or `schedule replay HEX`");
 		return;
 	}
 	c->kind = (uint8_t)row->value;
@@ -667,9 +682,10 @@ static void parse_words(struct parser *p, const struct span *first)
 	else if (span_is(first, "schedule"))
 		parse_schedule(p, first);
 	else
-		lex_error(&p->x, first->col,
-			  "found '%.*s', expected task, ring, pipe, eventfd, file, a step, a request `name:` or schedule",
-			  SPAN_SHOWN(*first));
+		lex_error(
+			&p->x, first->col,
+			"found '%.*s', expected task, ring, pipe, eventfd, file, a step, a request `name:` or schedule",
+			SPAN_SHOWN(*first));
 }
 
 /* Control characters would make comments and errors unreadable, and a NUL would end them. */

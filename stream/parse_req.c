@@ -8,9 +8,9 @@
 #include "core/base/uapi.h"
 
 struct fields {
-	uint32_t have;			/* enum stream_field */
-	struct span value[FIELDS];	/* by bit number */
-	unsigned int end_col;		/* where a field that is missing is missed */
+	uint32_t have; /* enum stream_field */
+	struct span value[FIELDS]; /* by bit number */
+	unsigned int end_col; /* where a field that is missing is missed */
 };
 
 /* All words that may stand bare in a request of this operation. */

@@ -22,10 +22,10 @@ struct parser {
 	struct stream *s;
 	struct diag *diag;
 	unsigned int errors_before;
-	struct place item;		/* what the current line is about */
-	bool any_line;			/* `augur 1` has been there */
-	bool submit;			/* requests may follow */
-	bool pending;			/* comment lines are being gathered at pool offset pending_at */
+	struct place item; /* what the current line is about */
+	bool any_line; /* `augur 1` has been there */
+	bool submit; /* requests may follow */
+	bool pending; /* comment lines are being gathered at pool offset pending_at */
 	bool pool_full;
 	uint32_t pending_at;
 	struct where at_task[STREAM_MAX_TASKS], at_ring[STREAM_MAX_RINGS], at_obj[STREAM_MAX_OBJS];

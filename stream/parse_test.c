@@ -97,11 +97,14 @@ static void test_everything(void)
 /* Other ways to write the same. */
 static void test_free_form(void)
 {
-	if (!parse("\n\n#top\naugur   0x1  #tail\r\n\n\n\n  pipe\tp\nring r entries=0x8#no blank\ntask t2\nsubmit r->1\n\n\n"
-		   "a: timeout link ts=1000000ns ->  -62|-ENOTSUP  |0\nq: read len=0x10 fd=p.out async->any\n\n\n", &a))
+	if (!parse("\n\n#top\naugur   0x1  #tail\r\n\n\n\n  pipe\tp\n"
+		   "ring r entries=0x8#no blank\ntask t2\nsubmit r->1\n\n\n"
+		   "a: timeout link ts=1000000ns ->  -62|-ENOTSUP  |0\nq: read len=0x10 fd=p.out async->any\n\n\n",
+		   &a))
 		return;
 	print(&a, buf);
-	CHECK_STR(buf, "# top\n# tail\naugur 1\ntask t2\nring r entries=8                            # no blank\n\npipe p\n"
+	CHECK_STR(buf,
+		  "# top\n# tail\naugur 1\ntask t2\nring r entries=8                            # no blank\n\npipe p\n"
 		  "submit r                                    -> 1\n\n"
 		  "  a: timeout ts=1ms link                    -> -ETIME | -EOPNOTSUPP | 0\n"
 		  "  q: read fd=p.out len=16 async\n");
@@ -218,8 +221,8 @@ static bool same_expect(const struct expect *x, const struct expect *y)
 static bool same_rest(const struct stream *x, const struct stream *y)
 {
 	bool same = same_text(x, x->comment, y, y->comment) && same_text(x, x->end_comment, y, y->end_comment) &&
-		    same_text(x, x->schedule.comment, y, y->schedule.comment) &&
-		    x->schedule.kind == y->schedule.kind && x->schedule.seed == y->schedule.seed;
+		    same_text(x, x->schedule.comment, y, y->schedule.comment) && x->schedule.kind == y->schedule.kind &&
+		    x->schedule.seed == y->schedule.seed;
 
 	for (unsigned int i = 0; i < x->nr_tasks; i++)
 		same &= same_text(x, x->tasks[i].comment, y, y->tasks[i].comment) &&
@@ -405,7 +408,8 @@ static const struct bad {
 	{ SUB "  a: write fd=f len=1048576 off=1\n", 7, 3, "the file could grow past 1048576 bytes" },
 	{ SUB "  a: poll_add fd=e\n", 7, 19, "poll_add needs events=" },
 	{ SUB "  a: poll_add fd=e events=\n", 7, 27, "found '' for events, expected in, pri" },
-	{ SUB "  a: poll_add fd=e events=in|ou\n", 7, 30, "found 'ou' for events, expected in, pri, out, err, hup or rdhup" },
+	{ SUB "  a: poll_add fd=e events=in|ou\n", 7, 30,
+	  "found 'ou' for events, expected in, pri, out, err, hup or rdhup" },
 	{ SUB "  a: timeout ts=5\n", 7, 17, "found '5', expected a time: 0, a number with ns, us, ms or s, or never" },
 	{ SUB "  a: timeout ts=5m\n", 7, 17, "expected a time" },
 	{ SUB "  a: timeout ts=us\n", 7, 17, "expected a time" },
@@ -427,7 +431,8 @@ static const struct bad {
 	{ SUB "  a: nop -> 8..1\n", 7, 13, "this range ends before it begins" },
 	{ SUB "  a: nop -> 2147483648\n", 7, 13, "too large for a result: at most 2147483647" },
 	{ SUB "  a: nop -> 1|2|3|4|5|6|7\n", 7, 25, "more than 6 alternatives" },
-	{ SUB "  a: nop\n  b: nop\n  c: nop\n  d: nop\n  e: nop\n", 6, 1, "more requests than the ring has SQ entries" },
+	{ SUB "  a: nop\n  b: nop\n  c: nop\n  d: nop\n  e: nop\n", 6, 1,
+	  "more requests than the ring has SQ entries" },
 	{ "augur 1\nschedule\n", 2, 9, "expected `schedule walk seed=N` or `schedule replay HEX`" },
 	{ "augur 1\nschedule walk\n", 2, 14, "expected seed=N" },
 	{ "augur 1\nschedule replay 012\n", 2, 19, "two digits" },
@@ -546,9 +551,15 @@ static void test_chains(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_everything), CHECK_TEST(test_free_form), CHECK_TEST(test_schedules),
-	CHECK_TEST(test_round_trips), CHECK_TEST(test_broken_text), CHECK_TEST(test_errors),
-	CHECK_TEST(test_all_errors_at_once), CHECK_TEST(test_absurd_sizes), CHECK_TEST(test_check),
+	CHECK_TEST(test_everything),
+	CHECK_TEST(test_free_form),
+	CHECK_TEST(test_schedules),
+	CHECK_TEST(test_round_trips),
+	CHECK_TEST(test_broken_text),
+	CHECK_TEST(test_errors),
+	CHECK_TEST(test_all_errors_at_once),
+	CHECK_TEST(test_absurd_sizes),
+	CHECK_TEST(test_check),
 	CHECK_TEST(test_chains),
 };
 

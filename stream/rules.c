@@ -106,7 +106,9 @@ static void check_obj(struct walk *w, unsigned int i)
 {
 	const struct obj *o = &w->s->objs[i];
 	static const uint8_t flags[OBJ_KINDS] = {
-		[OBJ_PIPE] = OBJ_NONBLOCK, [OBJ_EVENTFD] = OBJ_NONBLOCK | OBJ_SEMAPHORE, [OBJ_FILE] = 0,
+		[OBJ_PIPE] = OBJ_NONBLOCK,
+		[OBJ_EVENTFD] = OBJ_NONBLOCK | OBJ_SEMAPHORE,
+		[OBJ_FILE] = 0,
 	};
 
 	RULE(w, stream_name_ok(o->name), ITEM_OBJ, i, "the object has no proper name");
@@ -164,7 +166,8 @@ static void check_expect(struct walk *w, const struct expect *e, bool call, enum
 	for (unsigned int i = 0; i < e->nr; i++) {
 		RULE(w, e->alt[i].kind <= ALT_NOCQE, item, index, "there is no such kind of alternative");
 		RULE(w, e->alt[i].lo <= e->alt[i].hi, item, index, "a range ends before it begins");
-		RULE(w, !call || e->alt[i].kind != ALT_NOCQE, item, index, "a call always returns: it cannot be `none`");
+		RULE(w, !call || e->alt[i].kind != ALT_NOCQE, item, index,
+		     "a call always returns: it cannot be `none`");
 	}
 }
 
@@ -178,8 +181,7 @@ static bool flags_have_words(const struct sreq *r)
 	if (r->op == SOP_POLL_ADD)
 		return !(r->op_flags & ~stream_word_bits(stream_poll_events));
 	if (r->op == SOP_ASYNC_CANCEL)
-		return !(r->op_flags &
-			 ~(stream_ops[r->op].flag_bits | IORING_ASYNC_CANCEL_FD | AU_ASYNC_CANCEL_OP));
+		return !(r->op_flags & ~(stream_ops[r->op].flag_bits | IORING_ASYNC_CANCEL_FD | AU_ASYNC_CANCEL_OP));
 	return !(r->op_flags & ~stream_ops[r->op].flag_bits);
 }
 

@@ -1,5 +1,5 @@
-/* The seeds are what people read first: each parses, stands in canonical form, says what it shows and expects something.
- * The files are the arguments. */
+/* The seeds are what people read first: each parses, stands in canonical form, says what it shows and expects
+ * something. The files are the arguments. */
 #include <stdio.h>
 #include <string.h>
 
@@ -88,7 +88,9 @@ static void test_enough(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_canonical), CHECK_TEST(test_useful), CHECK_TEST(test_enough),
+	CHECK_TEST(test_canonical),
+	CHECK_TEST(test_useful),
+	CHECK_TEST(test_enough),
 };
 
 int main(int argc, char **argv)
