@@ -285,7 +285,6 @@ static void io_worker_run(struct io_worker *worker, struct io_wq_work *work)
 			a32_or(&work->flags, IO_WQ_WORK_CANCEL);
 		sched_notify(sched_self());
 	}
-	sched_point("io-wq item taken");
 	wq->data.do_work(work);
 }
 
@@ -301,16 +300,19 @@ static struct io_wq_work *io_worker_next(struct io_worker *worker, struct io_wq_
 	mutex_unlock(&worker->lock);
 	linked = wq->data.free_work(work);
 
-	mutex_lock(&worker->lock);
 	if (!list_empty(&worker->taken)) {
 		next = io_work_of(worker->taken.next);
-		list_del(&next->node);
 	} else if (linked && !io_wq_is_hashed(linked)) {
 		next = linked;
 		linked = NULL;
 	}
-	io_worker_assign_locked(worker, next);
-	mutex_unlock(&worker->lock);
+	if (next) {
+		mutex_lock(&worker->lock);
+		if (!list_empty(&worker->taken))
+			list_del(worker->taken.next);
+		io_worker_assign_locked(worker, next);
+		mutex_unlock(&worker->lock);
+	}
 	if (linked)
 		io_wq_enqueue(wq, linked);
 	if (worker->hash >= 0 && (!next || !io_wq_is_hashed(next)))
