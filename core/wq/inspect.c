@@ -181,8 +181,9 @@ static void dump_acct(struct text *out, const char *name, struct io_wq_acct *acc
 {
 	mutex_lock(&acct->workers_lock);
 	mutex_lock(&acct->lock);
-	text_printf(out, " %-8s %u of %u workers, %u running, %u asked for%s\n", name, acct->nr_workers, acct->max_workers,
-		    a32_load(&acct->nr_running), a32_load(&acct->nr_creating), acct->stalled ? ", stalled" : "");
+	text_printf(out, " %-8s %u of %u workers, %u running, %u asked for%s\n", name, acct->nr_workers,
+		    acct->max_workers, a32_load(&acct->nr_running), a32_load(&acct->nr_creating),
+		    acct->stalled ? ", stalled" : "");
 	list_for_each(node, &acct->work_list) {
 		text_put(out, "  pending ");
 		dump_work(out, io_work_of(node));

@@ -34,7 +34,7 @@ enum {
 	IO_WQ_WORK_HASHED = 2,
 	IO_WQ_WORK_UNBOUND = 4,
 	IO_WQ_WORK_CONCURRENT = 16,
-	IO_WQ_HASH_SHIFT = 24,	/* upper 8 bits are used for the bucket */
+	IO_WQ_HASH_SHIFT = 24, /* upper 8 bits are used for the bucket */
 };
 
 enum io_wq_cancel { IO_WQ_CANCEL_OK, IO_WQ_CANCEL_RUNNING, IO_WQ_CANCEL_NOTFOUND };
@@ -59,15 +59,15 @@ struct io_wq_callback {
 
 /* What the pool needs of its owner; all are called without any of the pool's locks held. */
 struct io_wq_data {
-	struct io_wq_hash *hash;	/* referenced by the pool */
-	void *owner;			/* passed back below */
-	const char *owner_name;		/* workers are called iou-wrk-<owner_name> */
+	struct io_wq_hash *hash; /* referenced by the pool */
+	void *owner; /* passed back below */
+	const char *owner_name; /* workers are called iou-wrk-<owner_name> */
 	/* In a new worker, first thing: become a thread of the owner's process. The task's own pointer (sched_set_local) is
 	 * the engine's; the pool does not use it. In a worker, last thing. Both may be NULL. */
 	void (*worker_start)(void *owner);
 	void (*worker_end)(void *owner);
-	void (*do_work)(struct io_wq_work *work);	/* issue; sees IO_WQ_WORK_CANCEL and completes -ECANCELED then */
-	struct io_wq_work *(*free_work)(struct io_wq_work *work);	/* drops the pool's reference; returns a follower */
+	void (*do_work)(struct io_wq_work *work); /* issue; sees IO_WQ_WORK_CANCEL and completes -ECANCELED then */
+	struct io_wq_work *(*free_work)(struct io_wq_work *work); /* drops the pool's reference; returns a follower */
 	/* Hands cb to the owner's task work (TWA_SIGNAL), which unlinks it, then calls cb->run(cb); false: the owner is
 	 * exiting. After run has been called cb may be handed over again, or be gone. */
 	bool (*queue_creation)(void *owner, struct io_wq_callback *cb);
