@@ -103,7 +103,8 @@ static bool io_poll_wake(struct wait_entry *e, unsigned int mask)
 	if (io_poll_get_ownership(req)) {
 		if (mask)
 			wait_unlink_locked(e);
-		__io_poll_execute(req, mask);
+		/* The end of a peer says no more than "look": the kernel's has no mask at all. */
+		__io_poll_execute(req, mask & (EPOLLHUP | EPOLLERR) ? 0 : mask);
 	}
 	return true;
 }

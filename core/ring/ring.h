@@ -151,7 +151,6 @@ struct io_ring_ctx {
 	struct mutex timeout_lock; /* protects what follows, and see task.h */
 	struct list timeout_list; /* by target sequence; those without a count at the end */
 	struct list ltimeout_list;
-	uint32_t cq_last_tm_flush;
 	struct atomic32 cq_timeouts; /* fired, or completed by their count; written under the lock */
 	struct atomic32 off_timeout_used; /* a timeout with a count was seen */
 

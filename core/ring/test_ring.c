@@ -65,6 +65,9 @@ void on_seeds(void (*body)(void), unsigned int seeds)
 		engine_run(&cfg, run_main, NULL, &res);
 		if (!T_OP((int)res.end, ==, (int)SCHED_DONE))
 			fprintf(stderr, "%s", res.stuck);
+		/* Real time passes and the seed decides little. */
+		if (i == 0 && res.points == 0)
+			seeds = seeds / 6 + 1;
 	}
 }
 
@@ -296,7 +299,7 @@ void settle(void)
 	struct tr r;
 
 	tr_open(&r, 1, DEFAULT);
-	tr_wait_ns(&r, 1, 3 * MS);
+	tr_wait_ns(&r, 1, 10 * MS);
 	tr_close(&r);
 }
 
@@ -325,4 +328,30 @@ int tr_temp_file(uint64_t size)
 	fd = engine_adopt_file(fd);
 	ENSURE_OP(fd, >=, 0);
 	return fd;
+}
+
+unsigned int any_kind(void)
+{
+	static const unsigned int kinds[] = { DEFAULT, COOP, DEFER };
+
+	return kinds[now.seed % 3];
+}
+
+void block_bounded(struct tr *r, uint64_t ud, struct tr_pipe *p, void *buf)
+{
+	tr_pipe(p);
+	tr_max_workers(r, 1, 0);
+	tr_nop(r, ud - 1, A | L);
+	tr_read(r, ud, 0, p->out, buf, 1);
+	T_OP(tr_submit(r), ==, 2);
+	tr_want(r, 1);
+	settle();
+}
+
+void user_sleep(uint64_t ns)
+{
+	uint64_t end = sched_now() + ns;
+
+	while (sched_now() < end)
+		sched_park(end);
 }

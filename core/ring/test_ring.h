@@ -33,6 +33,10 @@ struct tr {
 	struct io_uring_cqe seen[TR_MAX_SEEN];
 };
 
+struct tr_pipe {
+	int out, in;
+};
+
 void tr_open(struct tr *r, unsigned int entries, unsigned int flags);
 void tr_open_cq(struct tr *r, unsigned int entries, unsigned int cq_entries, unsigned int flags);
 /* Unmaps and closes; requests may be in flight. */
@@ -65,10 +69,14 @@ int tr_res(struct tr *r, uint64_t ud); /* NO_CQE: none seen */
 int tr_pos(struct tr *r, uint64_t ud); /* place among those seen, -1 */
 unsigned int tr_count(struct tr *r, uint64_t ud);
 
+/* DEFAULT, COOP or DEFER, by the seed. */
+unsigned int any_kind(void);
 void settle(void);
-struct tr_pipe {
-	int out, in;
-};
+/* A bounded worker of a default ring's task, limit 1, blocked in READ ud of an empty pipe until somebody writes there or
+ * it is cancelled; NOP ud - 1 went before it. */
+void block_bounded(struct tr *r, uint64_t ud, struct tr_pipe *p, void *buf);
+/* Time passes in user mode. */
+void user_sleep(uint64_t ns);
 void tr_pipe(struct tr_pipe *p);
 void tr_max_workers(struct tr *r, unsigned int bounded, unsigned int unbounded);
 int tr_temp_file(uint64_t size);

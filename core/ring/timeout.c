@@ -92,6 +92,13 @@ static void io_timeout_fn(struct io_timer *t)
 	mutex_unlock(&ctx->timeout_lock);
 }
 
+/* Sequences wrap, and they run backwards when a timeout fires before it posts. So they are compared by their distance;
+ * 6.18 measures both from the last flush, without sign, and a sequence behind it seems to have reached everything. */
+static bool io_seq_reached(uint32_t seq, uint32_t target)
+{
+	return (int32_t)(seq - target) >= 0;
+}
+
 void io_flush_timeouts(struct io_ring_ctx *ctx)
 {
 	struct list *node, *next;
@@ -105,7 +112,7 @@ void io_flush_timeouts(struct io_ring_ctx *ctx)
 		next = node->next;
 		if (io_is_timeout_noseq(req))
 			break;
-		if (seq - ctx->cq_last_tm_flush < req->timeout.target_seq - ctx->cq_last_tm_flush)
+		if (!io_seq_reached(seq, req->timeout.target_seq))
 			break;
 		if (io_timeout_try_stop(req) < 0)
 			continue;
@@ -113,7 +120,6 @@ void io_flush_timeouts(struct io_ring_ctx *ctx)
 		io_count_timeout(ctx);
 		io_req_queue_tw_complete(req, 0);
 	}
-	ctx->cq_last_tm_flush = seq;
 	mutex_unlock(&ctx->timeout_lock);
 }
 
@@ -163,7 +169,7 @@ static struct list *io_timeout_slot(struct io_ring_ctx *ctx, uint32_t tail, uint
 	for (at = ctx->timeout_list.prev; at != &ctx->timeout_list; at = at->prev) {
 		struct io_kiocb *other = io_timeout_of(at);
 
-		if (!io_is_timeout_noseq(other) && off >= other->timeout.target_seq - tail)
+		if (!io_is_timeout_noseq(other) && io_seq_reached(tail + off, other->timeout.target_seq))
 			break;
 	}
 	return at;
@@ -186,8 +192,6 @@ int io_timeout(struct io_kiocb *req, unsigned int issue_flags)
 		uint32_t tail = a32_load(&ctx->cached_cq_tail) - a32_load(&ctx->cq_timeouts);
 
 		t->target_seq = tail + t->off;
-		/* None that is still on the list was reached at an earlier sequence. */
-		ctx->cq_last_tm_flush = tail;
 		at = io_timeout_slot(ctx, tail, t->off);
 	}
 	list_add(&t->list, at);
