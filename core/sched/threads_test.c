@@ -1,8 +1,13 @@
 /* What only the real threads promise: threads that were there before, the clock, and each task's own luck. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
 #include "sched/sched.h"
@@ -182,6 +187,209 @@ static void test_luck_is_the_seed_and_the_task(void)
 	}
 }
 
+/* ---- the threads that are kept ---- */
+
+/* A number out of /proc/self/status. */
+static long status_of(const char *key)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+	long n = -1;
+
+	CHECK(f != NULL);
+	while (f && n < 0 && fgets(line, sizeof(line), f))
+		if (strncmp(line, key, strlen(key)) == 0)
+			n = strtol(line + strlen(key), NULL, 10);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Waits until the process has so many threads: one that was joined may still be counted for a moment. */
+static void check_threads(long expected)
+{
+	for (int i = 0; i < 1000 && status_of("Threads:") != expected; i++)
+		sched_park(sched_now() + 5000000);
+	CHECK_OP(status_of("Threads:"), ==, expected);
+}
+
+/* None kept before, at most `max` from now on. */
+static void keep_anew(unsigned int max)
+{
+	sched_keep_threads(0);
+	sched_keep_threads(max);
+}
+
+static void keep_as_ever(void)
+{
+	keep_anew(SCHED_KEEP_THREADS);
+}
+
+static void run_task(const char *name, sched_task_fn *fn, void *arg)
+{
+	struct sched_task *t = NULL;
+
+	CHECK_OP(sched_spawn(&t, name, fn, arg), ==, 0);
+	if (t)
+		sched_join(t);
+}
+
+struct guest {
+	const char *name;
+	pid_t tid;
+};
+
+/* All is as on a thread of its own. */
+static void be_guest(void *arg)
+{
+	struct guest *g = arg;
+	char name[16] = "";
+
+	CHECK_OP(errno, ==, 0);
+	CHECK(sched_local() == NULL);
+	CHECK(!sched_notified());
+	CHECK(!sched_park(0));
+	pthread_getname_np(pthread_self(), name, sizeof(name));
+	CHECK_STR(name, g->name);
+	CHECK_STR(sched_name(sched_self()), g->name);
+	g->tid = gettid();
+	errno = EXDEV;
+	sched_set_local(g);
+	sched_notify(sched_self());
+}
+
+static void test_thread_is_reused(void)
+{
+	static const char *const names[] = { "one", "other", "other", "one", "one-and-another" };
+	struct guest first = { .name = "first" };
+
+	keep_anew(4);
+	run_task(first.name, be_guest, &first);
+	for (unsigned int i = 0; i < CHECK_COUNT(names); i++) {
+		struct guest g = { .name = names[i] };
+
+		run_task(g.name, be_guest, &g);
+		CHECK_OP(g.tid, ==, first.tid);
+	}
+	keep_as_ever();
+}
+
+static void wait_token(void *arg)
+{
+	while (!sched_park(SCHED_NEVER))
+		;
+}
+
+/* `n` tasks at a time. */
+static void run_crowd(unsigned int n)
+{
+	struct sched_task *t[16];
+
+	CHECK_OP(n, <=, 16u);
+	for (unsigned int i = 0; i < n; i++)
+		CHECK_OP(sched_spawn(&t[i], "crowd", wait_token, NULL), ==, 0);
+	for (unsigned int i = 0; i < n; i++)
+		sched_unpark(t[i]);
+	for (unsigned int i = 0; i < n; i++)
+		sched_join(t[i]);
+}
+
+static void test_so_many_are_kept(void)
+{
+	long before;
+
+	run_crowd(1); /* what the first thread brings with it stays */
+	keep_anew(0);
+	before = status_of("Threads:");
+	run_crowd(6);
+	check_threads(before);
+	keep_anew(3);
+	run_crowd(6);
+	check_threads(before + 3);
+	run_crowd(2);
+	check_threads(before + 3);
+	sched_keep_threads(1);
+	check_threads(before + 1);
+	sched_keep_threads(0);
+	check_threads(before);
+	keep_as_ever();
+}
+
+static void add_one(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void breed(void *arg)
+{
+	int *count = arg;
+
+	for (int i = 0; i < 500; i++)
+		run_task(i % 2 ? "odd" : "even", add_one, count);
+}
+
+/* Tasks come and go on several threads at once, while not all of those can be kept. */
+static void test_reuse_under_load(void)
+{
+	struct sched_task *t[4];
+	int count[4] = { 0 };
+
+	keep_anew(2);
+	for (int i = 0; i < 4; i++)
+		CHECK_OP(sched_spawn(&t[i], "parent", breed, &count[i]), ==, 0);
+	for (int i = 0; i < 4; i++)
+		sched_join(t[i]);
+	for (int i = 0; i < 4; i++)
+		CHECK_OP(count[i], ==, 500);
+	keep_as_ever();
+}
+
+/* The child of a fork has none of the kept threads. */
+static void test_fork_between(void)
+{
+	int count = 0, status = 0;
+	pid_t child;
+
+#if SCHED_TSAN
+	check_skip("ThreadSanitizer lets no child of several threads make new ones");
+	return;
+#endif
+	keep_anew(8);
+	run_crowd(8);
+	child = fork();
+	CHECK_OP(child, >=, 0);
+	if (child == 0) {
+		alarm(60);
+		run_task("child", add_one, &count);
+		run_task("child", add_one, &count);
+		sched_keep_threads(0);
+		_exit(count == 2 && status_of("Threads:") <= 2 ? 0 : 1);
+	}
+	run_task("parent", add_one, &count);
+	CHECK_OP(waitpid(child, &status, 0), ==, child);
+	CHECK_OP(status, ==, 0);
+	CHECK_OP(count, ==, 1);
+	keep_as_ever();
+}
+
+static void test_many_spawns_are_flat(void)
+{
+	int count = 0;
+	long threads, size;
+
+	keep_anew(4);
+	for (int i = 0; i < 100; i++)
+		run_task("many", add_one, &count);
+	threads = status_of("Threads:");
+	size = status_of("VmSize:");
+	for (int i = 100; i < 100000; i++)
+		run_task("many", add_one, &count);
+	CHECK_OP(count, ==, 100000);
+	CHECK_OP(status_of("Threads:"), ==, threads);
+	CHECK_OP(status_of("VmSize:"), <, size + (1l << 20)); /* of KiB: the stacks of a fiftieth would be seen */
+	keep_as_ever();
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(test_foreign_thread),
 	CHECK_TEST(test_foreign_thread_spawns),
@@ -189,6 +397,11 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_signal_does_not_end_park),
 	CHECK_TEST(test_thread_is_named),
 	CHECK_TEST(test_luck_is_the_seed_and_the_task),
+	CHECK_TEST(test_thread_is_reused),
+	CHECK_TEST(test_so_many_are_kept),
+	CHECK_TEST(test_reuse_under_load),
+	CHECK_TEST(test_fork_between),
+	CHECK_TEST(test_many_spawns_are_flat),
 };
 
 int main(int argc, char **argv)

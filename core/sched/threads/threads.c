@@ -1,10 +1,11 @@
-/* The scheduler on real threads: every task is a pthread.
+/* The scheduler on real threads: every task has a pthread to itself, and leaves it to a later one.
  *
- * The parking word of a task is the only thing shared without a lock here:
+ * Parking words are all that is shared without a lock here: one for the tokens of a task, one for its end (sched_join
+ * waits for that), one for what an idle thread is to do next.
  *
  *   EMPTY   no token, nobody waits      park: EMPTY -> PARKED, then sleeps       unpark: any -> TOKEN, and wakes
  *   TOKEN   the next park takes it      park: TOKEN -> EMPTY, returns true               if it was PARKED
- *   PARKED  its task sleeps on it       park, at its end: PARKED or TOKEN -> EMPTY
+ *   PARKED  somebody sleeps on it       park, at its end: PARKED or TOKEN -> EMPTY
  *
  * Unpark's exchange is a release, park's are acquires: what was written before an unpark is seen after the park that
  * took its token, and exchanges of several unparkers form one release sequence, so that the last token speaks for
@@ -36,6 +37,8 @@ struct sched_task {
 	struct atomic32 notified; /* set by sched_notify before its unpark, read by the task after its park */
 	struct run *run;
 	uint64_t path; /* names the task by its place in the tree of spawns; with the seed it seeds `luck` */
+	struct atomic32 ended; /* enum park_state; its token is the last that the thread has to do with the task */
+	bool last; /* set before that token, read after it: `thread` ends with this task, and is to be joined */
 	pthread_t thread;
 	sched_task_fn *fn;
 	void *arg;
@@ -51,11 +54,29 @@ struct sched_task {
 	void *hook_arg;
 };
 
+/* A thread of ours, on its own stack. Making one costs as much as a small stream, so who has ended a task waits for
+ * another; one that could serve it under the same name is preferred, for renaming is a system call. */
+struct worker {
+	struct worker *next; /* the cache's, while it is in there */
+	struct atomic32 park; /* enum park_state. The token gives it `task`, by whoever took it out of the cache */
+	struct sched_task *task; /* NULL: end */
+	pthread_t thread;
+	char name[16]; /* the thread's; the cache's to read */
+};
+
+/* The threads without a task. A worker is in there before its last task is known to have ended: whoever joins and
+ * spawns finds it. */
+static struct {
+	struct mutex lock; /* protects what follows; the innermost of all. Fork holds it */
+	struct worker *idle; /* the last that came first, for it is warm */
+	unsigned int nr, max;
+} cache = { .lock = MUTEX_INIT, .max = SCHED_KEEP_THREADS };
+
 __thread struct sched_tls sched_tls __attribute__((tls_model("initial-exec")));
 
 static struct run no_run;
 static pthread_key_t lazy_key; /* frees the task of a thread that was there before */
-static pthread_once_t lazy_once = PTHREAD_ONCE_INIT;
+static pthread_once_t lazy_once = PTHREAD_ONCE_INIT, fork_once = PTHREAD_ONCE_INIT;
 
 static void task_init(struct sched_task *t, struct run *run, uint64_t path, const char *name)
 {
@@ -96,24 +117,208 @@ const char *sched_name(const struct sched_task *t)
 	return t->name;
 }
 
-static void *task_thread(void *arg)
+/* ---- parking ---- */
+
+/* Sleeps while *word is PARK_PARKED. Returns false when the deadline has passed. */
+static bool futex_sleep(struct atomic32 *word, uint64_t deadline)
 {
-	struct sched_task *t = arg;
+	struct timespec ts = { .tv_sec = (time_t)(deadline / 1000000000u), .tv_nsec = (long)(deadline % 1000000000u) };
+	long err = syscall(SYS_futex, &word->v, FUTEX_WAIT_BITSET_PRIVATE, PARK_PARKED,
+			   deadline == SCHED_NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
+
+	return err == 0 || errno != ETIMEDOUT;
+}
+
+/* With SCHED_NEVER it returns only with the token. */
+static bool word_park(struct atomic32 *word, uint64_t deadline)
+{
+	uint32_t seen = PARK_EMPTY;
+	int err = errno;
+
+	if (a32_cas(word, &seen, PARK_PARKED)) {
+		while (a32_load(word) == PARK_PARKED && futex_sleep(word, deadline))
+			;
+	}
+	errno = err;
+	/* A token that came with the deadline is taken: it must not be lost to a caller that saw a time-out. */
+	return a32_xchg(word, PARK_EMPTY) == PARK_TOKEN;
+}
+
+/* The word may be gone when the futex call is made: its sleeper, awake for another reason, may have ended. The kernel
+ * then finds nobody there, or wakes some other sleeper for nothing, which every futex user allows for. */
+static void word_unpark(struct atomic32 *word)
+{
+	int err;
+
+	if (a32_xchg(word, PARK_TOKEN) != PARK_PARKED)
+		return;
+	err = errno;
+	syscall(SYS_futex, &word->v, FUTEX_WAKE_PRIVATE, 1);
+	errno = err;
+}
+
+bool sched_park(uint64_t deadline)
+{
+	ENSURE_OP(sched_tls.held, ==, 0u);
+	return word_park(&sched_self()->park, deadline);
+}
+
+void sched_unpark(struct sched_task *t)
+{
+	word_unpark(&t->park);
+}
+
+/* ---- threads, and the cache of idle ones ---- */
+
+/* False: there are enough, the thread is to end. */
+static bool cache_put(struct worker *w)
+{
+	bool keep;
+
+	mutex_lock(&cache.lock);
+	keep = cache.nr < cache.max;
+	if (keep) {
+		w->next = cache.idle;
+		cache.idle = w;
+		cache.nr++;
+	}
+	mutex_unlock(&cache.lock);
+	return keep;
+}
+
+/* The one called `name`, or any; NULL: there is none. `name` has sixteen bytes. */
+static struct worker *cache_take(const char *name)
+{
+	struct worker **at, *w;
+
+	mutex_lock(&cache.lock);
+	for (at = &cache.idle; *at && memcmp((*at)->name, name, sizeof((*at)->name)) != 0; at = &(*at)->next)
+		;
+	if (!*at)
+		at = &cache.idle;
+	w = *at;
+	if (w) {
+		*at = w->next;
+		cache.nr--;
+	}
+	mutex_unlock(&cache.lock);
+	return w;
+}
+
+static void cache_before_fork(void)
+{
+	mutex_lock(&cache.lock);
+}
+
+static void cache_in_parent(void)
+{
+	mutex_unlock(&cache.lock);
+}
+
+/* The threads, and what they had on their stacks, are the parent's. */
+static void cache_in_child(void)
+{
+	cache.idle = NULL;
+	cache.nr = 0;
+	mutex_unlock(&cache.lock);
+}
+
+static void cache_meets_fork(void)
+{
+	ENSURE_OP(pthread_atfork(cache_before_fork, cache_in_parent, cache_in_child), ==, 0);
+}
+
+static void worker_end(struct worker *w)
+{
+	pthread_t thread = w->thread;
+
+	w->task = NULL;
+	word_unpark(&w->park);
+	ENSURE_OP(pthread_join(thread, NULL), ==, 0);
+}
+
+void sched_keep_threads(unsigned int max)
+{
+	for (;;) {
+		struct worker *w;
+
+		mutex_lock(&cache.lock);
+		cache.max = max;
+		w = cache.nr > max ? cache.idle : NULL;
+		if (w) {
+			cache.idle = w->next;
+			cache.nr--;
+		}
+		mutex_unlock(&cache.lock);
+		if (!w)
+			return;
+		worker_end(w);
+	}
+}
+
+/* Leak checkers look when the process has ended. */
+static __attribute__((destructor)) void cache_end(void)
+{
+	sched_keep_threads(0);
+}
+
+static void worker_rename(struct worker *w, const char *name)
+{
+	if (memcmp(w->name, name, sizeof(w->name)) == 0)
+		return;
+	memcpy(w->name, name, sizeof(w->name));
+	pthread_setname_np(pthread_self(), w->name);
+}
+
+/* Runs a task and says that it has ended. False: the thread ends as well. */
+static bool worker_run(struct worker *w, struct sched_task *t)
+{
+	bool keep;
 
 	sched_tls.task = t;
-	pthread_setname_np(pthread_self(), t->name);
+	worker_rename(w, t->name);
+	errno = 0;
 	t->fn(t->arg);
 	ENSURE_OP(sched_tls.held, ==, 0u);
 	ENSURE(!t->blocked);
+	sched_tls.task = NULL;
+	keep = cache_put(w);
+	t->last = !keep;
+	t->thread = w->thread;
+	word_unpark(&t->ended); /* whoever joins it frees it */
+	return keep;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker w = { .task = arg, .thread = pthread_self() };
+
+	while (w.task && worker_run(&w, w.task))
+		word_park(&w.park, SCHED_NEVER);
 	return NULL;
 }
+
+static int worker_make(struct sched_task *t)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	pthread_once(&fork_once, cache_meets_fork);
+	ENSURE_OP(pthread_attr_init(&attr), ==, 0);
+	ENSURE_OP(pthread_attr_setstacksize(&attr, STACK_SIZE), ==, 0);
+	err = pthread_create(&thread, &attr, worker_main, t);
+	pthread_attr_destroy(&attr);
+	return err;
+}
+
+/* ---- tasks ---- */
 
 int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
 {
 	struct sched_task *self = sched_self();
 	struct sched_task *t = malloc(sizeof(*t));
-	pthread_attr_t attr;
-	int err;
+	struct worker *w;
 
 	if (!t)
 		return -EAGAIN;
@@ -121,13 +326,13 @@ int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, vo
 	t->fn = fn;
 	t->arg = arg;
 	t->spawned = true;
-	ENSURE_OP(pthread_attr_init(&attr), ==, 0);
-	ENSURE_OP(pthread_attr_setstacksize(&attr, STACK_SIZE), ==, 0);
 	a32_add(&t->run->live, 1);
 	*out = t;
-	err = pthread_create(&t->thread, &attr, task_thread, t);
-	pthread_attr_destroy(&attr);
-	if (err) {
+	w = cache_take(t->name);
+	if (w) {
+		w->task = t;
+		word_unpark(&w->park);
+	} else if (worker_make(t) != 0) {
 		a32_sub(&t->run->live, 1);
 		*out = NULL;
 		free(t);
@@ -140,7 +345,9 @@ void sched_join(struct sched_task *t)
 {
 	ENSURE(t->spawned);
 	ENSURE(t != sched_tls.task);
-	ENSURE_OP(pthread_join(t->thread, NULL), ==, 0);
+	word_park(&t->ended, SCHED_NEVER);
+	if (t->last)
+		ENSURE_OP(pthread_join(t->thread, NULL), ==, 0);
 	a32_sub(&t->run->live, 1);
 	free(t);
 }
@@ -166,45 +373,6 @@ uint64_t sched_now(void)
 void sched_advance(uint64_t ns)
 {
 	(void)ns;
-}
-
-/* Sleeps while *word is PARK_PARKED. Returns false when the deadline has passed. */
-static bool futex_sleep(struct atomic32 *word, uint64_t deadline)
-{
-	struct timespec ts = { .tv_sec = (time_t)(deadline / 1000000000u), .tv_nsec = (long)(deadline % 1000000000u) };
-	long err = syscall(SYS_futex, &word->v, FUTEX_WAIT_BITSET_PRIVATE, PARK_PARKED,
-			   deadline == SCHED_NEVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
-
-	return err == 0 || errno != ETIMEDOUT;
-}
-
-bool sched_park(uint64_t deadline)
-{
-	struct sched_task *t = sched_self();
-	uint32_t seen = PARK_EMPTY;
-	int err = errno;
-
-	ENSURE_OP(sched_tls.held, ==, 0u);
-	if (a32_cas(&t->park, &seen, PARK_PARKED)) {
-		while (a32_load(&t->park) == PARK_PARKED && futex_sleep(&t->park, deadline))
-			;
-	}
-	errno = err;
-	/* A token that came with the deadline is taken: it must not be lost to a caller that saw a time-out. */
-	return a32_xchg(&t->park, PARK_EMPTY) == PARK_TOKEN;
-}
-
-/* The word may be gone when the futex call is made: the task, awake for another reason, may have ended. The kernel then
- * finds nobody there, or wakes some other sleeper for nothing, which every futex user allows for. */
-void sched_unpark(struct sched_task *t)
-{
-	int err;
-
-	if (a32_xchg(&t->park, PARK_TOKEN) != PARK_PARKED)
-		return;
-	err = errno;
-	syscall(SYS_futex, &t->park.v, FUTEX_WAKE_PRIVATE, 1);
-	errno = err;
 }
 
 void sched_notify(struct sched_task *t)

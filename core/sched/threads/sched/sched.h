@@ -21,6 +21,13 @@
 #define SCHED_TSAN 0
 #endif
 
+/* How many threads without a task are kept for the next one. Fewer than before: the others are ended and joined; 0 at
+ * the end of the process, by itself. A kept thread has the signal mask and the affinity of whoever spawned its first
+ * task. None are kept under ThreadSanitizer unless it is asked for: what orders two tasks of one thread, or two calls of
+ * the cache, would hide that nothing else does. */
+#define SCHED_KEEP_THREADS (SCHED_TSAN ? 0 : 32)
+void sched_keep_threads(unsigned int max);
+
 /* What a thread knows of itself. Its address names the thread as the owner of a mutex, so that locking needs no
  * task. */
 struct sched_tls {
@@ -38,7 +45,10 @@ struct mutex {
 	struct sched_tls *owner;
 };
 
-#define MUTEX_INIT { PTHREAD_MUTEX_INITIALIZER, NULL }
+#define MUTEX_INIT                                                                                                     \
+	{                                                                                                              \
+		PTHREAD_MUTEX_INITIALIZER, NULL                                                                        \
+	}
 
 static inline bool mutex_is_mine(const struct mutex *m)
 {
@@ -81,7 +91,10 @@ static inline void mutex_assert_held(struct mutex *m)
 /* Loads and read-modify-writes are seq_cst: on x86 they are the same instructions as acquire and acq_rel. So "aN_xchg
  * of one word, then aN_load of another" orders a store before a load without fence_full(). A plain aN_store is a
  * release and does not: seq_cst would make it an xchg as well. */
-#define ATOMIC_INIT(value) { (value) }
+#define ATOMIC_INIT(value)                                                                                             \
+	{                                                                                                              \
+		(value)                                                                                                \
+	}
 
 #define SCHED_ATOMIC(bits)                                                                                             \
 	struct atomic##bits {                                                                                          \
