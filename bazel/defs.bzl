@@ -177,7 +177,7 @@ def stream_test(name, streams, on, args = [], tags = [], data = [], size = "medi
 
     Args:
       streams: labels of stream files or filegroups of them.
-      on: a runner's name: "sim", "threads" or "kernel". A kernel's verdict is never cached.
+      on: a runner's name: "sim", "engine" or "kernel". A kernel's verdict is never cached.
       args: more arguments of `augur run`, before the streams.
     """
     augur = "//cli:augur"
@@ -190,6 +190,6 @@ def stream_test(name, streams, on, args = [], tags = [], data = [], size = "medi
                ["$(rootpaths %s)" % label for label in streams],
         data = [augur] + hands.values() + streams + data,
         size = size,
-        tags = tags + (["external", "local"] if on == "kernel" else []) + ([] if on == "threads" else ["no-tsan"]),
+        tags = tags + (["external", "local"] if on == "kernel" else []) + ([] if on == "engine" else ["no-tsan"]),
         **kw
     )
