@@ -317,8 +317,10 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		flags &= ~16u;
 	if (!(flags & 0x40))
 		flags &= ~4u;
+	if (!(flags & 0x80) || op == SOP_READ)
+		flags &= ~32u;
 	q->op = (uint8_t)op;
-	q->sqe_flags = (uint8_t)flags_of(stream_sqe_flags, flags & 31, false);
+	q->sqe_flags = (uint8_t)flags_of(stream_sqe_flags, flags & 63, false);
 	q->target = STREAM_NONE;
 	if (stream_ops[op].takes & FIELD_FD)
 		q->fd = fd_of(s, b[2]);
@@ -351,6 +353,8 @@ static void encode_req(const struct stream *s, unsigned int i, uint8_t *b)
 	b[1] = mask_of(stream_sqe_flags, q->sqe_flags, false);
 	if (b[1] & 4)
 		b[1] |= 0x40;
+	if (b[1] & 32)
+		b[1] |= 0x80;
 	b[2] = fd_byte(&q->fd);
 	b[3] = q->target == STREAM_NONE ? 0x80 : (uint8_t)(q->target - (int)i);
 	b[4] = mask_of(q->op == SOP_POLL_ADD ? stream_poll_events : stream_ops[q->op].flags, q->op_flags,

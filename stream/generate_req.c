@@ -178,7 +178,7 @@ static void gen_cancel(struct gen *g, struct sreq *r)
 /* Something the kernel refuses before it runs anything. */
 static void gen_unfit(struct gen *g, struct sreq *r)
 {
-	switch (prng_below(&g->p, 3)) {
+	switch (prng_below(&g->p, 4)) {
 	case 0:
 		r->op = SOP_TIMEOUT;
 		r->op_flags = IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME;
@@ -186,6 +186,10 @@ static void gen_unfit(struct gen *g, struct sreq *r)
 	case 1:
 		r->op = SOP_ASYNC_CANCEL;
 		r->op_flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD;
+		break;
+	case 2:
+		r->op = SOP_NOP;
+		r->sqe_flags = IOSQE_BUFFER_SELECT;
 		break;
 	default:
 		r->op = SOP_LINK_TIMEOUT;

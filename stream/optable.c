@@ -11,7 +11,8 @@
 
 const struct stream_word stream_sqe_flags[] = {
 	{ "async", IOSQE_ASYNC },    { "link", IOSQE_IO_LINK },		 { "hardlink", IOSQE_IO_HARDLINK },
-	{ "drain", IOSQE_IO_DRAIN }, { "skip", IOSQE_CQE_SKIP_SUCCESS }, { NULL, 0 },
+	{ "drain", IOSQE_IO_DRAIN }, { "skip", IOSQE_CQE_SKIP_SUCCESS }, { "buffer_select", IOSQE_BUFFER_SELECT },
+	{ NULL, 0 },
 };
 
 const struct stream_word stream_ring_flags[] = {

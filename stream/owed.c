@@ -72,6 +72,8 @@ static bool is_unfit(const struct sreq *r, bool open, const struct sreq *before)
 {
 	const uint32_t clocks = IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME;
 
+	if (r->sqe_flags & IOSQE_BUFFER_SELECT)
+		return true;
 	if (r->op == SOP_LINK_TIMEOUT && (!open || before->op == SOP_LINK_TIMEOUT))
 		return true;
 	if (r->op == SOP_LINK_TIMEOUT || r->op == SOP_TIMEOUT)

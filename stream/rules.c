@@ -229,6 +229,8 @@ static void check_req(struct walk *w, unsigned int i)
 	}
 	RULE(w, !(r->sqe_flags & ~stream_word_bits(stream_sqe_flags)), ITEM_REQ, i,
 	     "the language has no word for one of its SQE flags");
+	RULE(w, r->op != SOP_READ || !(r->sqe_flags & IOSQE_BUFFER_SELECT), ITEM_REQ, i,
+	     "there are no buffers a read could select");
 	RULE(w, flags_have_words(r), ITEM_REQ, i, "the language has no word for one of its flags");
 	RULE(w, r->op != SOP_POLL_ADD || r->op_flags, ITEM_REQ, i, "a poll waits for at least one event");
 	RULE(w, fields_at_rest(r, kind), ITEM_REQ, i, "a field is set that the operation does not take");
