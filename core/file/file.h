@@ -43,6 +43,7 @@ void wait_add(struct wait_queue *q, struct wait_entry *e);
 /* Unlinks e if it is linked; when it returns no callback of e runs or will run. True: it was still linked. */
 bool wait_remove(struct wait_queue *q, struct wait_entry *e);
 void wait_unlink_locked(struct wait_entry *e);
+/* mask: what became ready; 0: something did, look for yourself. */
 void wait_wake(struct wait_queue *q, unsigned int mask, unsigned int nr_exclusive);
 /* Is anybody on the queue? Stale as soon as it returns, unless a lock of the caller's keeps others out. */
 bool wait_active(struct wait_queue *q);

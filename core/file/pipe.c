@@ -258,8 +258,9 @@ static void pipe_release(struct file *f)
 	if (wake) {
 		/* The pipe must live until its waiters are woken: this end leaves only then. */
 		mutex_unlock(&p->lock);
-		wait_wake(&p->rd_wait, EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR, 0);
-		wait_wake(&p->wr_wait, EPOLLOUT | EPOLLWRNORM | EPOLLHUP | EPOLLERR, 0);
+		/* Mask 0, as in the kernel: whoever is woken has to look for itself what is ready. */
+		wait_wake(&p->rd_wait, 0, 0);
+		wait_wake(&p->wr_wait, 0, 0);
 		mutex_lock(&p->lock);
 	}
 	last = --p->ends == 0;

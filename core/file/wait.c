@@ -80,7 +80,7 @@ static bool sleeper_wake(struct wait_entry *e, unsigned int mask)
 {
 	struct sleeper *s = container_of(e, struct sleeper, entry);
 
-	if (!(mask & s->mask))
+	if (mask && !(mask & s->mask))
 		return false;
 	wait_unlink_locked(e);
 	sched_unpark(s->task);
