@@ -148,10 +148,24 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
 }
 
+/* The events that can be on an object: what was asked for of what it knows, and without being asked HUP at the end of a
+ * pipe that nobody writes to any more, ERR where nobody reads. */
+static uint32_t poll_may(const struct facts *f, unsigned int r)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	const struct obj *o = obj_of(f, r);
+
+	if (!o || o->kind != OBJ_PIPE)
+		return q->op_flags & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+	if (q->fd.end == END_OUT)
+		return (q->op_flags & (POLLIN | POLLRDNORM)) | (peer_closed(f, r) ? POLLHUP : 0);
+	return (q->op_flags & (POLLOUT | POLLWRNORM)) | (peer_closed(f, r) ? POLLERR : 0);
+}
+
 static void poll_result(const struct facts *f, unsigned int r, struct answer *a)
 {
 	const struct sreq *q = &f->s->reqs[r];
-	uint32_t may = q->op_flags | POLLERR | POLLHUP | POLLNVAL;
+	uint32_t may = poll_may(f, r);
 	int32_t res = f->req[r].res;
 
 	if (res > 0 && obj_of(f, r) && !((uint32_t)res & ~may))
