@@ -187,6 +187,51 @@ static void test_luck_is_the_seed_and_the_task(void)
 	}
 }
 
+/* ---- unparks under a mutex ---- */
+
+struct crowd {
+	struct mutex outer, inner; /* protect nothing; inner nests in outer */
+	struct atomic32 woken; /* a counter: no other access depends on it */
+	struct sched_task *task[SCHED_LATE + 4];
+};
+
+static void wait_and_lock(void *arg)
+{
+	struct crowd *c = arg;
+
+	while (!sched_park(SCHED_NEVER))
+		;
+	mutex_lock(&c->outer);
+	mutex_unlock(&c->outer);
+	a32_add(&c->woken, 1);
+}
+
+/* However many they are, nobody is forgotten, and it is the last mutex that counts. */
+static void test_unpark_under_mutex(void)
+{
+	struct crowd c = { .outer = MUTEX_INIT, .inner = MUTEX_INIT };
+
+	for (unsigned int round = 0; round < 20; round++) {
+		unsigned int n = round % CHECK_COUNT(c.task) + 1;
+
+		a32_store(&c.woken, 0);
+		for (unsigned int i = 0; i < n; i++)
+			CHECK_OP(sched_spawn(&c.task[i], "crowd", wait_and_lock, &c), ==, 0);
+		sched_park(sched_now() + 2000000); /* most of them sleep by now */
+		mutex_lock(&c.outer);
+		mutex_lock(&c.inner);
+		for (unsigned int i = 0; i < n; i++)
+			sched_unpark(c.task[i]);
+		mutex_unlock(&c.inner);
+		CHECK_OP(a32_load(&c.woken), ==, 0u);
+		mutex_unlock(&c.outer);
+		while (a32_load(&c.woken) < n)
+			sched_park(sched_now() + 100000);
+		for (unsigned int i = 0; i < n; i++)
+			sched_join(c.task[i]);
+	}
+}
+
 /* ---- the threads that are kept ---- */
 
 /* A number out of /proc/self/status. */
@@ -397,6 +442,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_signal_does_not_end_park),
 	CHECK_TEST(test_thread_is_named),
 	CHECK_TEST(test_luck_is_the_seed_and_the_task),
+	CHECK_TEST(test_unpark_under_mutex),
 	CHECK_TEST(test_thread_is_reused),
 	CHECK_TEST(test_so_many_are_kept),
 	CHECK_TEST(test_reuse_under_load),

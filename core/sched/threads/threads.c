@@ -54,8 +54,8 @@ struct sched_task {
 	void *hook_arg;
 };
 
-/* A thread of ours, on its own stack. Making one costs as much as a small stream, so who has ended a task waits for
- * another; one that could serve it under the same name is preferred, for renaming is a system call. */
+/* A thread of ours, on its own stack. Making one costs as much as a small stream, so one that has ended a task waits
+ * for another; one that could serve it under the same name is preferred, for renaming is a system call. */
 struct worker {
 	struct worker *next; /* the cache's, while it is in there */
 	struct atomic32 park; /* enum park_state. The token gives it `task`, by whoever took it out of the cache */
@@ -136,6 +136,7 @@ static bool word_park(struct atomic32 *word, uint64_t deadline)
 	int err = errno;
 
 	if (a32_cas(word, &seen, PARK_PARKED)) {
+		sched_wake_late(); /* sched_join may be called with a mutex held */
 		while (a32_load(word) == PARK_PARKED && futex_sleep(word, deadline))
 			;
 	}
@@ -146,15 +147,31 @@ static bool word_park(struct atomic32 *word, uint64_t deadline)
 
 /* The word may be gone when the futex call is made: its sleeper, awake for another reason, may have ended. The kernel
  * then finds nobody there, or wakes some other sleeper for nothing, which every futex user allows for. */
-static void word_unpark(struct atomic32 *word)
+static void futex_wake(struct atomic32 *word)
 {
-	int err;
+	int err = errno;
 
-	if (a32_xchg(word, PARK_TOKEN) != PARK_PARKED)
-		return;
-	err = errno;
 	syscall(SYS_futex, &word->v, FUTEX_WAKE_PRIVATE, 1);
 	errno = err;
+}
+
+void sched_wake_late(void)
+{
+	for (uint32_t i = 0; i < sched_tls.nr_late; i++)
+		futex_wake(sched_tls.late[i]);
+	sched_tls.nr_late = 0;
+}
+
+/* Whoever is woken often wants a mutex that the caller holds, and on a busy processor runs at once: so the system call,
+ * and it alone, waits until the caller holds none. That is soon: a holder of a mutex does not park. */
+static void word_unpark(struct atomic32 *word)
+{
+	if (a32_xchg(word, PARK_TOKEN) != PARK_PARKED)
+		return;
+	if (sched_tls.held && sched_tls.nr_late < SCHED_LATE)
+		sched_tls.late[sched_tls.nr_late++] = word;
+	else
+		futex_wake(word);
 }
 
 bool sched_park(uint64_t deadline)

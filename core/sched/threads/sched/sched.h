@@ -28,15 +28,25 @@
 #define SCHED_KEEP_THREADS (SCHED_TSAN ? 0 : 32)
 void sched_keep_threads(unsigned int max);
 
+struct atomic32;
+
+/* Wakes that wait for the end of a critical section; more than these do not wait. */
+#define SCHED_LATE 8
+
 /* What a thread knows of itself. Its address names the thread as the owner of a mutex, so that locking needs no
  * task. */
 struct sched_tls {
 	struct sched_task *task; /* NULL until the thread first asks for it */
 	uint32_t held; /* mutexes held now */
 	uint32_t fence; /* what fence_full() touches under ThreadSanitizer */
+	uint32_t nr_late; /* of `late`; 0 while no mutex is held */
+	struct atomic32 *late[SCHED_LATE]; /* parking words with a token, whose sleepers are still to be woken */
 };
 
 extern __thread struct sched_tls sched_tls __attribute__((tls_model("initial-exec")));
+
+/* Makes the wakes that unparks under a mutex have put off. */
+void sched_wake_late(void);
 
 /* `owner` is written only by the thread that holds `lock`. Others may read it at any time; whoever reads its own
  * address holds the lock, for nobody else stores that. */
@@ -81,6 +91,8 @@ static inline void mutex_unlock(struct mutex *m)
 	sched_tls.held--;
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	ENSURE_OP(pthread_mutex_unlock(&m->lock), ==, 0);
+	if (__builtin_expect(sched_tls.nr_late, 0) && !sched_tls.held)
+		sched_wake_late();
 }
 
 static inline void mutex_assert_held(struct mutex *m)
