@@ -19,7 +19,10 @@
 #include <string.h>
 
 #include "core/base/check.h"
-#include "oracle/court.h"
+#include "core/base/diag.h"
+#include "oracle/oracle.h"
+#include "runner/record.h"
+#include "stream/model.h"
 #include "stream/parse.h"
 
 #define HEAD "augur 1\nring r entries=8\n"
