@@ -95,7 +95,7 @@ ENGINE_TEST(test_wait_returns, 60)
 	T_OP(tr_wait_ns(&r, 2, 200000), ==, 0);
 	/* Submitted: the wait's end is not told. */
 	tr_nop(&r, 2, 0);
-	tr_timeout(&r, 3, 0, 100000, 0);
+	tr_timeout(&r, 3, 0, 20 * MS, 0);
 	T_OP(tr_enter(&r, 8), ==, 2);
 	tr_want(&r, 3);
 	/* More than the CQ holds is as much as it holds. */
@@ -115,7 +115,7 @@ ENGINE_TEST(test_wait_returns, 60)
 ENGINE_TEST(test_min_wait, 30)
 {
 	struct __kernel_timespec ts = { .tv_sec = 5 };
-	struct io_uring_getevents_arg arg = { .ts = (uintptr_t)&ts, .pad = 1000 }; /* 1 ms for all, then one will do */
+	struct io_uring_getevents_arg arg = { .ts = (uintptr_t)&ts, .pad = 40000 }; /* 40 ms for all, then one will do */
 	struct tr_pipe p;
 	uint64_t begin;
 	struct tr r;
@@ -124,7 +124,7 @@ ENGINE_TEST(test_min_wait, 30)
 	tr_open(&r, 8, any_kind());
 	tr_pipe(&p);
 	tr_read(&r, 1, L, p.out, &c, 1);
-	tr_lt(&r, 2, 0, 500000);
+	tr_lt(&r, 2, 0, 20 * MS);
 	T_OP(tr_submit(&r), ==, 2);
 	begin = engine_now();
 	T_OP(engine_io_uring_enter((unsigned int)r.fd, 0, 4, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg,
@@ -166,9 +166,9 @@ ENGINE_TEST(test_user_mode_is_interrupted, 60)
 	struct tr r;
 
 	tr_open(&r, 8, kind);
-	tr_timeout(&r, 1, 0, 100000, 0);
+	tr_timeout(&r, 1, 0, 5 * MS, 0);
 	T_OP(tr_submit(&r), ==, 1);
-	user_sleep(10 * MS);
+	user_sleep(20 * MS);
 	flags = tr_word(&r, r.p.sq_off.flags);
 	T_OP(cq_tail(&r), ==, kind == DEFAULT ? 1u : 0u);
 	T_OP(shm_load32(flags) & IORING_SQ_TASKRUN, ==, kind == DEFAULT ? 0u : (uint32_t)IORING_SQ_TASKRUN);
