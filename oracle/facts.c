@@ -32,15 +32,18 @@ static int prep_cancel(const struct sreq *q)
 	return 0;
 }
 
+static bool flags_refused(const struct sreq *q)
+{
+	return (q->sqe_flags & IOSQE_BUFFER_SELECT) && q->op != SOP_READ;
+}
+
 /* The error preparation gives to SQE i; `open` is the request before it in an open chain, or -1. */
 static int prep_of(const struct stream *s, unsigned int i, int open, bool skip_seen)
 {
 	const struct sreq *q = &s->reqs[i];
 
-	if (q->sqe_flags & (1u << 7))
-		return -EINVAL;
 	if (q->sqe_flags & IOSQE_BUFFER_SELECT)
-		return q->op == SOP_READ ? PREP_UNKNOWN : -EOPNOTSUPP;
+		return flags_refused(q) ? -EOPNOTSUPP : PREP_UNKNOWN;
 	if ((q->sqe_flags & IOSQE_IO_DRAIN) && (skip_seen || (q->sqe_flags & IOSQE_CQE_SKIP_SUCCESS)))
 		return -EOPNOTSUPP;
 	switch (q->op) {
@@ -86,7 +89,8 @@ static void note_preps(struct facts *f, const struct step *st, unsigned int nr)
 		uint8_t flags = f->s->reqs[i].sqe_flags;
 
 		f->req[i].prep = prep_of(f->s, i, open, rf->skips);
-		if (flags & IOSQE_CQE_SKIP_SUCCESS)
+		/* A flag that no operation knows, or not this one, is refused before the others are looked at. */
+		if ((flags & IOSQE_CQE_SKIP_SUCCESS) && !flags_refused(&f->s->reqs[i]))
 			rf->skips = true;
 		if (flags & IOSQE_IO_DRAIN)
 			rf->drains = true;

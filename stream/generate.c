@@ -27,7 +27,7 @@ static const uint16_t default_weight[GEN_FEATURES] = {
 	[GEN_ZERO] = 25,       [GEN_BIG] = 50,		 [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,
 	[GEN_COUNT] = 60,      [GEN_WIDE] = 150,	 [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25,
 	[GEN_OVERFLOW] = 90,   [GEN_SHARED] = 250,	 [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,
-	[GEN_DIRECT] = 450,    [GEN_WAIT] = 550,
+	[GEN_DIRECT] = 450,    [GEN_WAIT] = 550,	 [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,
 };
 
 void generate_options_init(struct generate_options *opt)

@@ -43,8 +43,8 @@ enum gen_feature {
 	GEN_LOOK, /* between two submits there is a reap or a peek */
 	GEN_DIRECT, /* between two submits there is a direct read or write */
 	GEN_WAIT, /* after a submit what is owed is waited for */
-	GEN_DRAIN, /* a request has IOSQE_IO_DRAIN; 0 by default */
-	GEN_SKIP, /* a request has IOSQE_CQE_SKIP_SUCCESS; 0 by default */
+	GEN_DRAIN, /* a request has IOSQE_IO_DRAIN */
+	GEN_SKIP, /* a request has IOSQE_CQE_SKIP_SUCCESS */
 	GEN_FEATURES,
 };
 
