@@ -70,6 +70,7 @@ static void test_options(void)
 	opt.exit_thread = opt.exit_process = opt.close_ring = 0;
 	opt.max_tasks = 1;
 	opt.weight[GEN_CANCEL] = opt.weight[GEN_ASYNC] = opt.weight[GEN_PREP] = 0;
+	opt.weight[GEN_DRAIN] = opt.weight[GEN_SKIP] = 0;
 	for (unsigned int seed = 0; seed < 3000; seed++) {
 		stream_generate(seed, &opt, &s);
 		CHECK_OP(s.nr_tasks, ==, 1);
