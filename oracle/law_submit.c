@@ -68,10 +68,16 @@ static uint32_t reaped_before(const struct facts *f, unsigned int ring, uint32_t
 	return n;
 }
 
-/* Steps that surely enter with GETEVENTS; a WAIT that has what it wants does not. */
-static bool flushes(const struct step *st)
+/* Did the step surely get to the waiting part of an enter, which flushes? A WAIT that has what it wants does not enter,
+ * and a submit that falls short of what it was given returns at once. */
+static bool flushes(const struct facts *f, unsigned int step)
 {
-	return st->kind == STEP_REAP || (st->kind == STEP_SUBMIT && st->wait);
+	const struct step *st = &f->s->steps[step];
+
+	if (f->step_end[step] == NO_EVENT)
+		return false;
+	return st->kind == STEP_REAP ||
+	       (st->kind == STEP_SUBMIT && st->wait && f->rec->ev[f->step_end[step]].res == st->nr_reqs);
 }
 
 /* Could a CQE posted during this step have gone to the overflow list? The list is surely empty after an enter with
@@ -85,7 +91,7 @@ static bool may_overflow(const struct facts *f, unsigned int step)
 		const struct step *st = &f->s->steps[i];
 		uint32_t reaped;
 
-		if (st->ring != ring || !flushes(st) || f->step_end[i] == NO_EVENT)
+		if (st->ring != ring || !flushes(f, i))
 			continue;
 		reaped = reaped_before(f, ring, f->step_end[i]);
 		if (f->rec->ev[f->step_end[i]].tail_after - reaped < f->ring[ring].cq_entries)
