@@ -1,0 +1,663 @@
+#include "cli/emit_c.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/text.h"
+#include "core/base/uapi.h"
+#include "stream/optable.h"
+#include "stream/print.h"
+
+#define NR(table) (sizeof(table) / sizeof((table)[0]))
+#define LINKS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
+
+struct name {
+	uint32_t value;
+	const char *text;
+};
+
+#define NAME(constant)                                                                                                 \
+	{                                                                                                              \
+		constant, #constant                                                                                    \
+	}
+
+static const struct name sqe_flags[] = { NAME(IOSQE_IO_DRAIN), NAME(IOSQE_IO_LINK),	     NAME(IOSQE_IO_HARDLINK),
+					 NAME(IOSQE_ASYNC),    NAME(IOSQE_CQE_SKIP_SUCCESS), NAME(IOSQE_BUFFER_SELECT),
+					 { 0, NULL } };
+static const struct name ring_flags[] = {
+	NAME(IORING_SETUP_SINGLE_ISSUER), NAME(IORING_SETUP_DEFER_TASKRUN), NAME(IORING_SETUP_COOP_TASKRUN),
+	NAME(IORING_SETUP_TASKRUN_FLAG),  NAME(IORING_SETUP_SUBMIT_ALL),    NAME(IORING_SETUP_CLAMP),
+	NAME(IORING_SETUP_R_DISABLED),	  NAME(IORING_SETUP_CQSIZE),	    { 0, NULL }
+};
+static const struct name rw_flags[] = { NAME(RWF_NOWAIT), NAME(RWF_APPEND), NAME(RWF_DSYNC),
+					NAME(RWF_SYNC),	  NAME(RWF_HIPRI),  { 0, NULL } };
+static const struct name poll_flags[] = { NAME(POLLIN),	 NAME(POLLPRI),		  NAME(POLLOUT), NAME(POLLERR),
+					  NAME(POLLHUP), { 0x2000, "POLLRDHUP" }, { 0, NULL } };
+static const struct name timeout_flags[] = { NAME(IORING_TIMEOUT_ETIME_SUCCESS),
+					     NAME(IORING_TIMEOUT_BOOTTIME),
+					     NAME(IORING_TIMEOUT_REALTIME),
+					     { 0, NULL } };
+static const struct name cancel_flags[] = { NAME(IORING_ASYNC_CANCEL_ALL),
+					    NAME(IORING_ASYNC_CANCEL_FD),
+					    NAME(IORING_ASYNC_CANCEL_ANY),
+					    { AU_ASYNC_CANCEL_USERDATA, "IORING_ASYNC_CANCEL_USERDATA" },
+					    { AU_ASYNC_CANCEL_OP, "IORING_ASYNC_CANCEL_OP" },
+					    { 0, NULL } };
+static const struct name eventfd_flags[] = { { OBJ_NONBLOCK, "O_NONBLOCK" },
+					     { OBJ_SEMAPHORE, "EFD_SEMAPHORE" },
+					     { 0, NULL } };
+
+/* "A | B"; "0" */
+static void put_flags(uint32_t flags, const struct name *names, FILE *out)
+{
+	const char *bar = "";
+
+	for (; names->text; names++) {
+		if (!(flags & names->value))
+			continue;
+		fprintf(out, "%s%s", bar, names->text);
+		bar = " | ";
+		flags &= ~names->value;
+	}
+	if (flags)
+		fprintf(out, "%s%#" PRIx32, bar, flags);
+	else if (!*bar)
+		fputs("0", out);
+}
+
+/* ---- descriptors and buffers ---- */
+
+static void put_fd(const struct stream *s, const struct fdref *fd, FILE *out)
+{
+	if (fd->kind != FD_OBJ)
+		fputs("-1", out);
+	else if (s->objs[fd->obj].kind == OBJ_PIPE)
+		fprintf(out, "fd_%s[%u]", s->objs[fd->obj].name, fd->end == END_IN);
+	else
+		fprintf(out, "fd_%s", s->objs[fd->obj].name);
+}
+
+static bool is_eventfd(const struct stream *s, const struct fdref *fd)
+{
+	return fd->kind == FD_OBJ && s->objs[fd->obj].kind == OBJ_EVENTFD;
+}
+
+static void put_objects(const struct stream *s, FILE *out)
+{
+	for (unsigned int i = 0; i < s->nr_objs; i++)
+		fprintf(out, s->objs[i].kind == OBJ_PIPE ? "static int fd_%s[2];\n" : "static int fd_%s;\n",
+			s->objs[i].name);
+	for (unsigned int i = 0; i < s->nr_reqs; i++) {
+		const struct sreq *q = &s->reqs[i];
+
+		if (q->op == SOP_READ || q->op == SOP_WRITE)
+			fprintf(out, "static char buf_%s[%u];\n", q->name, q->len > 8 ? q->len : 8);
+		if (q->op == SOP_TIMEOUT || q->op == SOP_LINK_TIMEOUT)
+			fprintf(out, "static struct __kernel_timespec ts_%s;\n", q->name);
+	}
+}
+
+static void put_make_objects(const struct stream *s, FILE *out)
+{
+	fputs("\nstatic void make_objects(void)\n{\n", out);
+	for (unsigned int i = 0; i < s->nr_objs; i++) {
+		const struct obj *o = &s->objs[i];
+
+		if (o->kind == OBJ_FILE) {
+			fprintf(out, "\tmake_file(&fd_%s, %" PRIu64 ");\n", o->name, o->init);
+			continue;
+		}
+		fprintf(out,
+			o->kind == OBJ_PIPE ? "\tmake_pipe(fd_%s, %" PRIu64 ", " :
+					      "\tmake_eventfd(&fd_%s, %" PRIu64 "ull, ",
+			o->name, o->init);
+		put_flags(o->flags, eventfd_flags, out);
+		fputs(");\n", out);
+	}
+	fputs("}\n", out);
+}
+
+static bool closes(const struct stream *s, unsigned int obj, unsigned int end)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++) {
+		const struct step *t = &s->steps[i];
+
+		if (t->kind == STEP_CLOSE && t->fd.kind == FD_OBJ && t->fd.obj == obj && t->fd.end == end)
+			return true;
+	}
+	return false;
+}
+
+static void put_close_objects(const struct stream *s, FILE *out)
+{
+	fputs("\nstatic void close_objects(void)\n{\n", out);
+	for (unsigned int i = 0; i < s->nr_objs; i++)
+		for (unsigned int end = 0; end < (s->objs[i].kind == OBJ_PIPE ? 2u : 1u); end++) {
+			struct fdref fd = { FD_OBJ, (uint8_t)i, (uint8_t)end };
+
+			if (closes(s, i, end))
+				continue;
+			fputs("\tclose(", out);
+			put_fd(s, &fd, out);
+			fputs(");\n", out);
+		}
+	fputs("}\n", out);
+}
+
+/* ---- requests ---- */
+
+typedef void prep_fn(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out);
+
+static void prep_nop(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)s;
+	(void)q;
+	(void)index;
+	fputs("\tio_uring_prep_nop(sqe);\n", out);
+}
+
+static void prep_transfer(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	bool adds = q->op == SOP_WRITE && is_eventfd(s, &q->fd);
+	unsigned int fill = q->op == SOP_READ ? 253 : adds ? 0 : TOKEN_REQ + index;
+
+	fprintf(out, "\tmemset(buf_%s, %u, sizeof(buf_%s));\n", q->name, fill, q->name);
+	if (adds)
+		fprintf(out, "\tmemcpy(buf_%s, &(unsigned long long){ %" PRIu64 "ull }, 8);\n", q->name, q->value);
+	fprintf(out, "\tio_uring_prep_%s(sqe, ", q->op == SOP_READ ? "read" : "write");
+	put_fd(s, &q->fd, out);
+	fprintf(out, ", buf_%s, %u, %s%" PRId64 ");\n", q->name, q->len, q->off < 0 ? "(unsigned long long)" : "",
+		q->off);
+	if (!q->op_flags)
+		return;
+	fputs("\tsqe->rw_flags = ", out);
+	put_flags(q->op_flags, rw_flags, out);
+	fputs(";\n", out);
+}
+
+static void prep_poll(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_poll_add(sqe, ", out);
+	put_fd(s, &q->fd, out);
+	fputs(", ", out);
+	put_flags(q->op_flags, poll_flags, out);
+	fputs(");\n", out);
+}
+
+static void prep_timeout(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)s;
+	(void)index;
+	fprintf(out, "\tts_%s = (struct __kernel_timespec){ %llu, %llu };\n", q->name,
+		(unsigned long long)(q->ts / 1000000000), (unsigned long long)(q->ts % 1000000000));
+	if (q->op == SOP_TIMEOUT)
+		fprintf(out, "\tio_uring_prep_timeout(sqe, &ts_%s, %u, ", q->name, q->count);
+	else
+		fprintf(out, "\tio_uring_prep_link_timeout(sqe, &ts_%s, ", q->name);
+	put_flags(q->op_flags, timeout_flags, out);
+	fputs(");\n", out);
+}
+
+static void put_target(const struct stream *s, const struct sreq *q, FILE *out)
+{
+	if (q->target == STREAM_NONE)
+		fputs("0", out);
+	else
+		fprintf(out, "REQ_%s + 1", s->reqs[q->target].name);
+}
+
+static void prep_remove(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_timeout_remove(sqe, ", out);
+	put_target(s, q, out);
+	fputs(", 0);\n", out);
+}
+
+static void prep_cancel(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_cancel64(sqe, ", out);
+	put_target(s, q, out);
+	fputs(", ", out);
+	put_flags(q->op_flags, cancel_flags, out);
+	fputs(");\n", out);
+	if (q->op_flags & IORING_ASYNC_CANCEL_FD) {
+		fputs("\tsqe->fd = ", out);
+		put_fd(s, &q->fd, out);
+		fputs(";\n", out);
+	}
+	if (q->op_flags & AU_ASYNC_CANCEL_OP)
+		fprintf(out, "\tsqe->len = %u; /* the opcode: %s */\n", stream_ops[q->cancel_op].opcode,
+			stream_ops[q->cancel_op].word);
+}
+
+static prep_fn *const preps[SOP_NR] = {
+	[SOP_NOP] = prep_nop,
+	[SOP_READ] = prep_transfer,
+	[SOP_WRITE] = prep_transfer,
+	[SOP_POLL_ADD] = prep_poll,
+	[SOP_TIMEOUT] = prep_timeout,
+	[SOP_TIMEOUT_REMOVE] = prep_remove,
+	[SOP_LINK_TIMEOUT] = prep_timeout,
+	[SOP_ASYNC_CANCEL] = prep_cancel,
+};
+
+static void put_expected(const struct expect *e, FILE *out)
+{
+	if (!e->nr)
+		return;
+	fprintf(out, "\t\t.nr_expected = %u,\n\t\t.expected = {", e->nr);
+	for (unsigned int i = 0; i < e->nr; i++) {
+		bool none = e->alt[i].kind == ALT_NOCQE;
+
+		fputs(i ? ", { " : " { ", out);
+		if (none)
+			fputs("NO_CQE, NO_CQE", out);
+		else {
+			emit_result(e->alt[i].lo, out);
+			fputs(", ", out);
+			emit_result(e->alt[i].hi, out);
+		}
+		fputs(" }", out);
+	}
+	fputs(" },\n", out);
+}
+
+static void put_string(void (*print)(const struct stream *, unsigned int, struct text *), const struct stream *s,
+		       unsigned int i, FILE *out)
+{
+	char buf[512];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	print(s, i, &t);
+	fprintf(out, "\t\t.text = \"%s\",\n", buf); /* words of the language: nothing to be quoted */
+}
+
+/* What is to be fed or drained so that it ends. */
+static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
+{
+	struct fdref in = q->fd, from = q->fd;
+	bool reads = q->op == SOP_READ || q->op == SOP_POLL_ADD, writes = q->op == SOP_WRITE || q->op == SOP_POLL_ADD;
+
+	if (q->fd.kind != FD_OBJ || s->objs[q->fd.obj].kind == OBJ_FILE)
+		return;
+	in.end = s->objs[q->fd.obj].kind == OBJ_PIPE ? END_IN : 0;
+	from.end = END_OUT;
+	if (reads && !closes(s, in.obj, in.end)) {
+		fputs("\t\t.feed = &", out);
+		put_fd(s, &in, out);
+		fputs(",\n", out);
+	}
+	if (writes && !closes(s, from.obj, from.end)) {
+		fputs("\t\t.drain = &", out);
+		put_fd(s, &from, out);
+		fputs(",\n", out);
+	}
+}
+
+static void put_request(const struct stream *s, unsigned int i, FILE *out)
+{
+	const struct sreq *q = &s->reqs[i];
+	bool transfer = q->op == SOP_READ || q->op == SOP_WRITE;
+
+	fprintf(out, "\t[REQ_%s] = {\n", q->name);
+	put_string(stream_print_req, s, i, out);
+	fprintf(out, "\t\t.ring = %u,\n\t\t.full = %d,\n", s->steps[stream_step_of(s, i)].ring,
+		transfer ? (int)q->len : -1);
+	if (q->sqe_flags & IOSQE_IO_HARDLINK)
+		fputs("\t\t.hard = true,\n", out);
+	if (q->op == SOP_LINK_TIMEOUT)
+		fputs("\t\t.timer = true,\n", out);
+	if (q->op == SOP_TIMEOUT && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS))
+		fputs("\t\t.etime_ok = true,\n", out);
+	if (q->op == SOP_TIMEOUT_REMOVE)
+		fputs("\t\t.removes = true,\n", out);
+	if (emit_is_silent(s, i))
+		fputs("\t\t.silent = true,\n", out);
+	put_peers(s, q, out);
+	put_expected(&q->expect, out);
+	emit_allowed(s, i, out);
+	fputs("\t},\n", out);
+}
+
+static void put_requests(const struct stream *s, FILE *out)
+{
+	fputs("\nenum {", out);
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		fprintf(out, " REQ_%s,", s->reqs[i].name);
+	fprintf(out, " NR_REQUESTS };\nenum { NR_STEPS = %u, NR_RINGS = %u, NR_TASKS = %u };\n\n", s->nr_steps,
+		s->nr_rings, s->nr_tasks);
+	put_objects(s, out);
+	fputs("\nstatic struct ring rings[NR_RINGS + 1] = {\n", out);
+	for (unsigned int i = 0; i < s->nr_rings; i++)
+		fprintf(out, "\t[%u] = { .task = %u }, /* %s */\n", i, s->rings[i].task, s->rings[i].name);
+	fputs("};\n\nstatic const struct request requests[NR_REQUESTS + 1] = {\n", out);
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		put_request(s, i, out);
+	fputs("};\n\n", out);
+}
+
+/* ---- steps ---- */
+
+static void do_submit(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	for (unsigned int r = t->first_req; r < (unsigned int)t->first_req + t->nr_reqs; r++) {
+		fprintf(out, "\tsqe = next_sqe(&rings[%u]);\n", t->ring);
+		preps[s->reqs[r].op](s, &s->reqs[r], r, out);
+		fprintf(out, "\tset(sqe, REQ_%s, ", s->reqs[r].name);
+		put_flags(s->reqs[r].sqe_flags, sqe_flags, out);
+		fputs(");\n", out);
+	}
+	fprintf(out, "\treturn submit(&rings[%u], %u, %u, %s);\n", t->ring, t->first_req, t->wait_nr,
+		t->wait ? "true" : "false");
+}
+
+static void do_wait(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\treturn wait_for(&rings[%u], %u);\n", s->steps[step].ring, s->steps[step].wait_nr);
+}
+
+static void do_reap(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\treturn enter_and_reap(&rings[%u]);\n", s->steps[step].ring);
+}
+
+static void do_peek(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\treap(&rings[%u]);\n\treturn 0;\n", s->steps[step].ring);
+}
+
+static void do_write(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	if (is_eventfd(s, &t->fd)) {
+		fprintf(out, "\tunsigned long long value = %" PRIu64 "ull;\n\n\treturn direct_write(", t->value);
+		put_fd(s, &t->fd, out);
+		fputs(", &value, sizeof(value));\n", out);
+		return;
+	}
+	fprintf(out, "\tstatic char buf[%u];\n\n\tmemset(buf, %u, sizeof(buf));\n\treturn direct_write(",
+		t->len ? t->len : 1, TOKEN_STEP + step);
+	put_fd(s, &t->fd, out);
+	fprintf(out, ", buf, %u);\n", t->len);
+}
+
+static void do_read(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	fprintf(out, "\tstatic char buf[%u];\n\n\treturn direct_read(", t->len ? t->len : 1);
+	put_fd(s, &t->fd, out);
+	fprintf(out, ", buf, %u);\n", t->len);
+}
+
+static void do_close(const struct stream *s, unsigned int step, FILE *out)
+{
+	fputs("\treturn close(", out);
+	put_fd(s, &s->steps[step].fd, out);
+	fputs(") < 0 ? -errno : 0;\n", out);
+}
+
+static void do_close_ring(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\tclose_ring(&rings[%u]);\n\treturn 0;\n", s->steps[step].ring);
+}
+
+static void do_exit_thread(const struct stream *s, unsigned int step, FILE *out)
+{
+	(void)s;
+	(void)step;
+	fputs("\treturn 0;\n", out);
+}
+
+static void do_exit_process(const struct stream *s, unsigned int step, FILE *out)
+{
+	(void)s;
+	(void)step;
+	fputs("\t_exit(0);\n", out);
+}
+
+static void (*const doings[STEP_KINDS])(const struct stream *, unsigned int, FILE *) = {
+	[STEP_SUBMIT] = do_submit,
+	[STEP_WAIT] = do_wait,
+	[STEP_REAP] = do_reap,
+	[STEP_PEEK] = do_peek,
+	[STEP_WRITE] = do_write,
+	[STEP_READ] = do_read,
+	[STEP_CLOSE] = do_close,
+	[STEP_CLOSE_RING] = do_close_ring,
+	[STEP_EXIT_THREAD] = do_exit_thread,
+	[STEP_EXIT_PROCESS] = do_exit_process,
+};
+
+static void put_step(const struct stream *s, unsigned int i, FILE *out)
+{
+	const struct step *t = &s->steps[i];
+	char buf[128];
+	struct text text;
+
+	text_init(&text, buf, sizeof(buf));
+	stream_print_step(s, i, &text);
+	fprintf(out, "\n/* %s */\nstatic int step_%u(void)\n{\n", buf, i + 1);
+	if (t->kind == STEP_SUBMIT && t->nr_reqs)
+		fputs("\tstruct io_uring_sqe *sqe;\n\n", out);
+	if (t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING)
+		fprintf(out, "\tif (!rings[%u].there)\n\t\treturn -EBADFD;\n", t->ring);
+	doings[t->kind](s, i, out);
+	fputs("}\n", out);
+}
+
+static void put_steps(const struct stream *s, FILE *out)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		put_step(s, i, out);
+	fputs("\nstatic const struct step steps[NR_STEPS + 1] = {\n", out);
+	for (unsigned int i = 0; i < s->nr_steps; i++) {
+		fputs("\t{\n", out);
+		put_string(stream_print_step, s, i, out);
+		fprintf(out, "\t\t.run = step_%u,\n\t\t.task = %u,\n", i + 1, s->steps[i].task);
+		if (s->steps[i].kind == STEP_EXIT_THREAD)
+			fputs("\t\t.exits = true,\n", out);
+		put_expected(&s->steps[i].expect, out);
+		fputs("\t},\n", out);
+	}
+	fputs("};\n\nstatic void set_up(int ring)\n{\n", out);
+	for (unsigned int i = 0; i < s->nr_rings; i++) {
+		const struct ring *r = &s->rings[i];
+
+		fprintf(out, "\tif (ring == %u)\n\t\tmake_ring(&rings[%u], %u, %u, ", i, i, r->entries, r->cq_entries);
+		put_flags(r->flags | (r->cq_entries ? IORING_SETUP_CQSIZE : 0), ring_flags, out);
+		fputs(");\n", out);
+	}
+	fputs(s->nr_rings ? "}\n" : "\t(void)ring;\n}\n", out);
+}
+
+/* ---- the whole ---- */
+
+static unsigned int needs_of(const struct stream *s)
+{
+	static const unsigned int by_step[STEP_KINDS] = {
+		[STEP_SUBMIT] = NEED_SUBMIT,	[STEP_WAIT] = NEED_WAIT,	 [STEP_REAP] = NEED_REAP,
+		[STEP_EXIT_THREAD] = NEED_CREW, [STEP_EXIT_PROCESS] = NEED_FORK,
+	};
+	static const unsigned int by_obj[OBJ_KINDS] = {
+		[OBJ_PIPE] = NEED_PIPE,
+		[OBJ_EVENTFD] = NEED_EVENTFD,
+		[OBJ_FILE] = NEED_FILE,
+	};
+	unsigned int needs = emit_law_needs(s);
+
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		needs |= by_step[s->steps[i].kind];
+	for (unsigned int i = 0; i < s->nr_objs; i++)
+		needs |= by_obj[s->objs[i].kind];
+	if (s->nr_reqs)
+		needs |= NEED_SET;
+	if (s->nr_tasks > 1)
+		needs |= NEED_CREW;
+	return needs & NEED_CREW ? needs : needs | NEED_SOLO;
+}
+
+static void put_pieces(const struct emit_piece *p, unsigned int needs, FILE *out)
+{
+	for (; p->text; p++)
+		if ((p->need & needs) == p->need)
+			fprintf(out, "%s\n", p->text);
+}
+
+/* Text within a comment: it must not end it, nor seem to begin one. */
+static void put_commented(const char *text, FILE *out)
+{
+	fputs(" *\t", out);
+	for (; *text; text++) {
+		if (*text == '\n' && text[1])
+			fputs(text[1] == '\n' ? "\n *" : "\n *\t", out);
+		else if ((*text == '*' && text[1] == '/') || (*text == '/' && text[1] == '*'))
+			fprintf(out, "%c ", *text);
+		else if (*text != '\n')
+			fputc(*text, out);
+	}
+	fputc('\n', out);
+}
+
+static void put_head(const struct emission *e, FILE *out)
+{
+	char *buf = malloc(STREAM_PRINT_CAP);
+	struct text t;
+
+	fprintf(out, "/* %s: this stream of auguring as a program.\n *\n", e->name);
+	if (buf) {
+		text_init(&t, buf, STREAM_PRINT_CAP);
+		stream_print(e->s, &t);
+		put_commented(buf, out);
+		free(buf);
+	}
+	if (e->finding) {
+		fputs(" *\n * It is about\n *\n", out);
+		put_commented(e->finding, out);
+	}
+	if (e->text) {
+		fputs(" *\n", out);
+		put_commented(e->text, out);
+	}
+	fputs(" *\n * Build: gcc -Wall -Wextra -Werror x.c -luring\n"
+	      " * Run: ./a.out [ROUNDS [SEED]]; every other round has small delays between the steps, drawn from the seed.\n"
+	      " * Exit status: 0 all that was seen is allowed; 1 something is not; 77 it cannot run here. */\n",
+	      out);
+}
+
+bool emit_is_certain(const struct emission *e)
+{
+	for (unsigned int i = 0; i < e->s->nr_reqs; i++) {
+		const struct expect *x = &e->s->reqs[i].expect;
+
+		if (x->nr != 1 || (x->alt[0].kind == ALT_RANGE && x->alt[0].lo != x->alt[0].hi))
+			return false;
+	}
+	return !e->finding;
+}
+
+static const char main_text[] =
+	"static void put_alts(const char *what, const struct alt *alt, int nr)\n"
+	"{\n"
+	"\tprintf(\"  %s\", what);\n"
+	"\tfor (int i = 0; i < nr; i++) {\n"
+	"\t\tprintf(\"%s%s\", i ? \" | \" : \" \", name_of(alt[i].lo));\n"
+	"\t\tif (alt[i].hi != alt[i].lo)\n"
+	"\t\t\tprintf(\"..%s\", name_of(alt[i].hi));\n"
+	"\t}\n"
+	"\tif (!nr)\n"
+	"\t\tprintf(\" any\");\n"
+	"}\n"
+	"\n"
+	"static void show(unsigned long round)\n"
+	"{\n"
+	"\tprintf(\"round %lu\\n\", round);\n"
+	"\tfor (int i = 0; i < NR_REQUESTS; i++) {\n"
+	"\t\tprintf(\"  %-40s %-12s\", requests[i].text,\n"
+	"\t\t       !seen->req[i].submitted && !seen->req[i].cqes ? \"not taken\" : name_of(result_of(i)));\n"
+	"\t\tput_alts(\"expected\", requests[i].expected, requests[i].nr_expected);\n"
+	"\t\tput_alts(\"allowed\", requests[i].allowed, requests[i].nr_allowed);\n"
+	"\t\tprintf(\"\\n\");\n"
+	"\t}\n"
+	"\tfputs(complaints, stdout);\n"
+	"}\n"
+	"\n"
+	"static void can_run(void)\n"
+	"{\n"
+	"\tstruct io_uring ring;\n"
+	"\tint ret = io_uring_queue_init(1, &ring, 0);\n"
+	"\n"
+	"\tif (ret < 0)\n"
+	"\t\tcannot_run(\"io_uring_setup\", -ret);\n"
+	"\tio_uring_queue_exit(&ring);\n"
+	"}\n"
+	"\n"
+	"int main(int argc, char **argv)\n"
+	"{\n"
+	"\tunsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 0) : DEFAULT_ROUNDS, forbidden = 0;\n"
+	"\n"
+	"\tsignal(SIGPIPE, SIG_IGN);\n"
+	"\tcan_run();\n"
+	"\tseed = argc > 2 ? strtoull(argv[2], NULL, 0) | 1 : 88172645463325252ull;\n"
+	"\tseen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n"
+	"\tif (seen == MAP_FAILED)\n"
+	"\t\tcannot_run(\"mmap\", errno);\n"
+	"\tfor (unsigned long round = 1; round <= rounds; round++) {\n"
+	"\t\tspins = round % 2 == 0;\n"
+	"\t\tspin();\n"
+	"\t\trun_round();\n"
+	"\t\tcheck();\n"
+	"\t\tforbidden += *complaints != 0;\n"
+	"\t\tif (round == 1 || (*complaints && forbidden <= 3))\n"
+	"\t\t\tshow(round);\n"
+	"\t}\n"
+	"\tprintf(\"%lu of %lu rounds show what is forbidden\\n\", forbidden, rounds);\n"
+	"\treturn forbidden != 0;\n"
+	"}\n";
+
+void emit_c(const struct emission *e, FILE *out)
+{
+	const struct stream *s = e->s;
+	unsigned int needs = needs_of(s);
+	bool must_end = !(needs & (NEED_FORK | NEED_CREW));
+
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		must_end &= s->steps[i].kind != STEP_CLOSE_RING;
+	put_head(e, out);
+	put_pieces(emit_first, needs, out);
+	fprintf(out, "#define DEFAULT_ROUNDS %d\n#define MUST_END %d /* each request that is taken gets its CQE */\n",
+		emit_is_certain(e) ? 1 : 1000, must_end);
+	put_requests(s, out);
+	put_pieces(emit_then, needs, out);
+	fputs("/* ---- the stream ---- */\n", out);
+	put_make_objects(s, out);
+	if (!(needs & NEED_FORK))
+		put_close_objects(s, out);
+	put_steps(s, out);
+	fputc('\n', out);
+	put_pieces(emit_last, needs, out);
+	if (!(needs & NEED_FORK))
+		fputs("static void run_round(void)\n{\n\tmemset(seen, 0, sizeof(*seen));\n\tmake_objects();\n\trun_steps();\n"
+		      "\tclose_objects();\n}\n\n",
+		      out);
+	fputs("static void check(void)\n{\n\t*complaints = 0;\n"
+	      "\tif (seen->unknown)\n\t\tforbid(\"cqe.unknown\", \"%d CQEs of nobody\", seen->unknown);\n"
+	      "\tfor (int i = 0; i < NR_REQUESTS; i++)\n\t\tcheck_request(i);\n"
+	      "\tfor (int i = 0; i < NR_STEPS; i++)\n\t\tcheck_step(i);\n",
+	      out);
+	emit_checks(s, out);
+	fputs("}\n\n", out);
+	fputs(main_text, out);
+}
