@@ -42,7 +42,7 @@ static enum exit_status help_main(int argc, char **argv)
 	puts("augur: runs streams of io_uring requests on a kernel and on an engine of our own, and judges what completes.\n");
 	all = command_all(&nr);
 	for (size_t i = 0; i < nr; i++)
-		printf("  augur %-6s %s\n", all[i]->name, all[i]->summary);
+		printf("  augur %-8s %s\n", all[i]->name, all[i]->summary);
 	puts("  augur --version");
 	fputs(exits, stdout);
 	return STATUS_OK;
