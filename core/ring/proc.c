@@ -140,10 +140,6 @@ bool io_task_enter_kernel(struct io_uring_task *tctx)
 
 void io_task_leave_kernel(struct io_uring_task *tctx)
 {
-	if (!tctx->has_poller && a32_load(&tctx->need_poller)) {
-		tctx->has_poller = true;
-		io_daemon_start(&tctx->proc->poller);
-	}
 	for (;;) {
 		io_run_task_work(tctx);
 		a32_xchg(&tctx->mode, IO_MODE_USER);

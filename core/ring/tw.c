@@ -24,7 +24,7 @@ void io_task_kick(struct io_uring_task *tctx, uint32_t pending)
 		if (tctx->owner)
 			sched_notify(tctx->owner);
 	} else if (pending & IO_PENDING_SIGNAL) {
-		io_daemon_kick_if_there(&tctx->proc->poller);
+		io_daemon_kick(&tctx->proc->poller);
 	}
 }
 
