@@ -14,6 +14,9 @@ static struct {
 	uint64_t hash;
 } stream;
 
+/* Odd, and with its bits spread: one multiplication a choice, as there are many; decide_end() mixes what comes out. */
+#define HASH_STEP 0x9e3779b97f4a7c15ull
+
 void decide_begin(const struct sched_config *cfg)
 {
 	struct prng style = prng_seed(prng_mix(cfg->seed));
@@ -82,7 +85,7 @@ uint32_t decide(enum decision kind, uint32_t n, const char *what)
 		stream.cfg.log[stream.count] = (uint8_t)c;
 	stream.count++;
 	/* Who decides, when, and among how many: a replay that takes equal choices elsewhere is not the same run. */
-	stream.hash = prng_mix(stream.hash ^ (sim_hot.points << 32 | sim_hot.self->ordinal << 17 | n << 8 | c));
+	stream.hash = (stream.hash ^ (sim_hot.points << 32 | sim_hot.self->ordinal << 17 | n << 8 | c)) * HASH_STEP;
 	return c;
 }
 
