@@ -39,13 +39,28 @@ static bool io_cancel_names(const struct io_kiocb *req, const struct io_cancel_d
 	return !by_user_data || req->user_data == cd->data;
 }
 
+/* Twice within one pass: two workers may have the request as their current one, for one of them is on its way out. */
+static bool io_cancel_seq_match(struct io_kiocb *req, const struct io_cancel_data *cd)
+{
+	uint64_t now = (uint64_t)cd->seq << 32 | cd->pass;
+	uint64_t last = a64_xchg(&req->cancel_seq, now);
+
+	if (last >> 32 != cd->seq || last == now)
+		return true;
+	a64_store(&req->cancel_seq, last);
+	return false;
+}
+
 bool io_cancel_req_match(struct io_kiocb *req, struct io_cancel_data *cd)
 {
 	if (req->ctx != cd->ctx || req == cd->self || !io_cancel_names(req, cd))
 		return false;
-	if (!(cd->flags & CANCEL_MANY))
-		return true;
-	return a32_xchg(&req->cancel_seq, cd->seq) != cd->seq;
+	if (cd->only && req != cd->only)
+		return false;
+	if ((cd->flags & CANCEL_MANY) && !io_cancel_seq_match(req, cd))
+		return false;
+	cd->found = req;
+	return true;
 }
 
 static bool io_cancel_cb(struct io_wq_work *work, void *data)
@@ -53,19 +68,43 @@ static bool io_cancel_cb(struct io_wq_work *work, void *data)
 	return io_cancel_req_match(container_of(work, struct io_kiocb, work), data);
 }
 
+/* A worker that has armed a poll lets go of the request a little later. By then it may run in another worker, or be
+ * queued; so whoever else has it is told as well, or nobody would wake the one that sleeps with it. */
+static void io_cancel_tell_others(struct io_wq *wq, struct io_cancel_data *cd)
+{
+	cd->only = cd->found;
+	io_wq_cancel_cb(wq, io_cancel_cb, cd, true);
+	cd->only = NULL;
+}
+
 static int io_async_cancel_one(struct io_wq *wq, struct io_cancel_data *cd)
 {
+	bool many = cd->flags & CANCEL_MANY;
+
+	cd->pass++;
 	if (!wq)
 		return -ENOENT;
-	switch (io_wq_cancel_cb(wq, io_cancel_cb, cd, cd->flags & CANCEL_MANY)) {
+	switch (io_wq_cancel_cb(wq, io_cancel_cb, cd, many)) {
 	case IO_WQ_CANCEL_OK:
 		return 0;
 	case IO_WQ_CANCEL_RUNNING:
+		if (!many)
+			io_cancel_tell_others(wq, cd);
 		return -EALREADY;
 	case IO_WQ_CANCEL_NOTFOUND:
 		return -ENOENT;
 	}
 	ENSURE_UNREACHABLE();
+}
+
+/* What waits for something, without a worker. */
+static int io_cancel_parked(struct io_cancel_data *cd, unsigned int issue_flags)
+{
+	int ret = io_poll_cancel(cd->ctx, cd, issue_flags);
+
+	if (ret == -ENOENT && !(cd->flags & IORING_ASYNC_CANCEL_FD))
+		ret = io_timeout_cancel(cd->ctx, cd);
+	return ret;
 }
 
 int io_try_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd, unsigned int issue_flags)
@@ -76,9 +115,7 @@ int io_try_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd, unsigne
 
 	if (!first)
 		return 0;
-	ret = io_poll_cancel(cd->ctx, cd, issue_flags);
-	if (ret == -ENOENT && !(cd->flags & IORING_ASYNC_CANCEL_FD))
-		ret = io_timeout_cancel(cd->ctx, cd);
+	ret = io_cancel_parked(cd, issue_flags);
 	if (ret != -ENOENT || first != -EALREADY || (cd->flags & CANCEL_MANY))
 		return ret;
 	return io_async_cancel_one(wq, cd) ? -EALREADY : 0;
@@ -105,12 +142,17 @@ int io_async_cancel_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	return 0;
 }
 
-/* Every io-wq of the ring. */
-static int io_cancel_all_tasks(struct io_cancel_data *cd, int nr, unsigned int issue_flags)
+static uint32_t io_next_cancel_seq(struct io_ring_ctx *ctx)
+{
+	return a32_add(&ctx->cancel_seq, 1) + 1;
+}
+
+/* Every io-wq of the ring. ALL, ANY: how many more passes found something; else as io_try_cancel. */
+static int io_cancel_all_tasks(struct io_cancel_data *cd, unsigned int issue_flags, bool *running)
 {
 	struct io_ring_ctx *ctx = cd->ctx;
-	bool all = cd->flags & CANCEL_MANY;
-	int ret = -ENOENT;
+	bool many = cd->flags & CANCEL_MANY;
+	int ret = -ENOENT, nr = 0;
 
 	io_ring_submit_lock(ctx, issue_flags);
 	mutex_lock(&ctx->proc->nodes_lock);
@@ -118,31 +160,47 @@ static int io_cancel_all_tasks(struct io_cancel_data *cd, int nr, unsigned int i
 		struct io_tctx_node *node = list_entry(l, struct io_tctx_node, ctx_node);
 
 		ret = io_async_cancel_one(node->tctx->io_wq, cd);
-		if (ret == -ENOENT)
-			continue;
-		if (!all)
+		*running |= ret == -EALREADY;
+		nr += ret != -ENOENT;
+		if (nr && !many)
 			break;
-		nr++;
 	}
 	mutex_unlock(&ctx->proc->nodes_lock);
 	io_ring_submit_unlock(ctx, issue_flags);
-	return all ? nr : ret;
+	return many ? nr : ret;
+}
+
+/* The last look at io-wq found something running that had not been there before. It may have parked itself already, so
+ * that the mark on it comes too late: look there again. (6.18 does not.) */
+static int io_cancel_parked_since(struct io_cancel_data *cd, unsigned int issue_flags, int ret)
+{
+	if (!(cd->flags & CANCEL_MANY))
+		return io_cancel_parked(cd, issue_flags) ? ret : 0;
+	cd->seq = io_next_cancel_seq(cd->ctx);
+	do {
+		cd->pass++;
+	} while (io_cancel_parked(cd, issue_flags) != -ENOENT);
+	return ret;
 }
 
 static int __io_async_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd, unsigned int issue_flags)
 {
-	int nr = 0;
+	bool many = cd->flags & CANCEL_MANY;
+	bool running = false;
+	int nr = 0, ret;
 
 	for (;;) {
-		int ret = io_try_cancel(tctx, cd, issue_flags);
-
+		ret = io_try_cancel(tctx, cd, issue_flags);
 		if (ret == -ENOENT)
 			break;
-		if (!(cd->flags & CANCEL_MANY))
+		if (!many)
 			return ret;
 		nr++;
 	}
-	return io_cancel_all_tasks(cd, nr, issue_flags);
+	ret = io_cancel_all_tasks(cd, issue_flags, &running);
+	if (many)
+		ret += nr;
+	return running ? io_cancel_parked_since(cd, issue_flags, ret) : ret;
 }
 
 int io_async_cancel(struct io_kiocb *req, unsigned int issue_flags)
@@ -154,7 +212,7 @@ int io_async_cancel(struct io_kiocb *req, unsigned int issue_flags)
 		.flags = c->flags,
 		.data = c->addr,
 		.opcode = c->opcode,
-		.seq = a32_add(&req->ctx->cancel_seq, 1) + 1,
+		.seq = io_next_cancel_seq(req->ctx),
 	};
 	int ret = 0;
 
@@ -181,7 +239,7 @@ static int __io_sync_cancel(struct io_uring_task *tctx, struct io_cancel_data *c
 	int ret;
 
 	mutex_lock(&cd->ctx->uring_lock);
-	cd->seq = a32_add(&cd->ctx->cancel_seq, 1) + 1;
+	cd->seq = io_next_cancel_seq(cd->ctx);
 	ret = __io_async_cancel(tctx, cd, 0);
 	mutex_unlock(&cd->ctx->uring_lock);
 	return ret;

@@ -11,7 +11,10 @@ struct io_cancel_data {
 	struct file *file; /* FD */
 	const struct io_kiocb *self; /* never matches */
 	uint8_t opcode; /* OP */
-	uint32_t seq; /* ALL, ANY: a request is found once by one cancel */
+	uint32_t seq; /* ALL, ANY: a request is found by one pass of one cancel */
+	uint32_t pass; /* counts the searches of an io-wq */
+	const struct io_kiocb *found; /* the last match; not to be looked into */
+	const struct io_kiocb *only; /* no other matches, if set */
 };
 
 bool io_cancel_req_match(struct io_kiocb *req, struct io_cancel_data *cd);

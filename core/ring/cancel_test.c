@@ -157,6 +157,33 @@ ENGINE_TEST(test_worker_arms_timeout, 300)
 	tr_close(&r);
 }
 
+/* The request is woken, finds nothing and goes back to io-wq, while a cancel in a worker looks for it. Only if it was not
+ * found may it stay. (So many schedules because the window is that small.) */
+ENGINE_TEST(test_worker_arms_again, 100000)
+{
+	unsigned int all = test_seed() & 1 ? IORING_ASYNC_CANCEL_ALL : 0;
+	struct tr_pipe p;
+	struct tr r;
+	int res;
+	char c;
+
+	tr_open(&r, 8, DEFAULT);
+	tr_pipe(&p);
+	tr_read(&r, 1, A, p.out, &c, 1);
+	T_OP(tr_submit(&r), ==, 1);
+	T_OP(engine_write(p.in, "x", 1, -1, true), ==, 1);
+	tr_cancel(&r, 2, A, 1, all);
+	T_OP(tr_submit(&r), ==, 1);
+	engine_read(p.out, &c, 1, -1, true);
+	settle();
+	tr_reap(&r);
+	res = tr_res(&r, 2);
+	if (res == -ENOENT || (all && res == 0))
+		T_OP(engine_close(p.in), ==, 0);
+	tr_want(&r, 2);
+	tr_close(&r);
+}
+
 ENGINE_TEST(test_timeout_armed, 60)
 {
 	struct tr r;
@@ -202,6 +229,8 @@ ENGINE_TEST(test_between, 60)
 	tr_nop(&r, 2, L);
 	tr_nop(&r, 3, 0);
 	T_OP(tr_submit(&r), ==, 3);
+	T_RES(&r, 1, ==, NO_CQE);
+	T_RES(&r, 2, ==, 0);
 	T_OP(cancel_now(&r, 4, 1, 0), ==, -ENOENT);
 	T_OP(cancel_now(&r, 5, 2, 0), ==, -ENOENT);
 	T_OP(cancel_now(&r, 6, 3, 0), ==, -ENOENT);
@@ -335,6 +364,18 @@ ENGINE_TEST(test_pending_has_no_file, 60)
 	tr_close(&r);
 }
 
+ENGINE_TEST(test_not_itself, 30)
+{
+	struct tr r;
+
+	tr_open(&r, 8, any_kind());
+	tr_cancel(&r, 1, A, 1, 0);
+	T_OP(tr_submit(&r), ==, 1);
+	tr_want(&r, 1);
+	T_RES(&r, 1, ==, -ENOENT);
+	tr_close(&r);
+}
+
 /* It waits until what it has signalled is gone. */
 ENGINE_TEST(test_sync_cancel, 60)
 {
@@ -365,6 +406,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_poll_armed),
 	CHECK_TEST(test_worker_arms_poll),
 	CHECK_TEST(test_worker_arms_timeout),
+	CHECK_TEST(test_worker_arms_again),
 	CHECK_TEST(test_timeout_armed),
 	CHECK_TEST(test_poll_woken),
 	CHECK_TEST(test_between),
@@ -373,6 +415,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_by_file_and_op),
 	CHECK_TEST(test_cancel_prep),
 	CHECK_TEST(test_pending_has_no_file),
+	CHECK_TEST(test_not_itself),
 	CHECK_TEST(test_sync_cancel),
 };
 

@@ -162,9 +162,13 @@ static uint32_t cq_tail(struct tr *r)
 ENGINE_TEST(test_user_mode_is_interrupted, 60)
 {
 	unsigned int kind = test_seed() & 1 ? COOP | IORING_SETUP_TASKRUN_FLAG : DEFAULT;
+	struct tr r, other;
 	uint32_t *flags;
-	struct tr r;
 
+	/* A ring that has the poller made. */
+	tr_open(&other, 8, DEFAULT);
+	tr_timeout(&other, 1, 0, NEVER_NS, 0);
+	T_OP(tr_submit(&other), ==, 1);
 	tr_open(&r, 8, kind);
 	tr_timeout(&r, 1, 0, 5 * MS, 0);
 	T_OP(tr_submit(&r), ==, 1);
@@ -176,6 +180,7 @@ ENGINE_TEST(test_user_mode_is_interrupted, 60)
 	T_OP(cq_tail(&r), ==, 1u);
 	T_OP(shm_load32(flags) & IORING_SQ_TASKRUN, ==, 0u);
 	tr_close(&r);
+	tr_close(&other);
 }
 
 /* Only an enter with GETEVENTS runs it. */
@@ -270,6 +275,76 @@ ENGINE_TEST(test_single_issuer, 20)
 	tr_close(&shared);
 }
 
+static void waiting_task(void *arg)
+{
+	(void)arg;
+	T_OP(engine_io_uring_enter((unsigned int)shared.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0), ==, 0);
+}
+
+/* A worker's completion wakes whoever waits at the ring. */
+ENGINE_TEST(test_wait_by_another_task, 60)
+{
+	struct engine_task *t;
+	struct tr_pipe p;
+	char c;
+
+	tr_open(&shared, 8, DEFAULT);
+	tr_pipe(&p);
+	tr_nop_res(&shared, 1, A | HL | SK, 0);
+	tr_read(&shared, 2, 0, p.out, &c, 1);
+	T_OP(tr_submit(&shared), ==, 2);
+	T_OP(engine_task_spawn(&t, test_process(), "waiting", waiting_task, NULL), ==, 0);
+	settle();
+	T_OP(engine_write(p.in, "x", 1, -1, true), ==, 1);
+	engine_task_join(t);
+	tr_want(&shared, 1);
+	tr_close(&shared);
+}
+
+/* The limits are the first ring's, for ever; registering says what they were. */
+ENGINE_TEST(test_io_wq_limits, 10)
+{
+	unsigned int count[2] = { 0, 0 };
+	struct tr small, big;
+
+	tr_open(&small, 1, DEFAULT);
+	tr_open(&big, 64, DEFAULT);
+	T_OP(engine_io_uring_register((unsigned int)big.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, count, 2), ==, 0);
+	T_OP(count[0], ==, 1u);
+	T_OP(count[1], ==, 96365u);
+	count[0] = 3;
+	count[1] = 0;
+	T_OP(engine_io_uring_register((unsigned int)big.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, count, 2), ==, 0);
+	T_OP(engine_io_uring_register((unsigned int)small.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, count, 2), ==, 0);
+	T_OP(count[0], ==, 3u);
+	count[0] = 1u << 31;
+	T_OP(engine_io_uring_register((unsigned int)big.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, count, 2), ==, -EINVAL);
+	tr_close(&small);
+	tr_close(&big);
+}
+
+/* Reads are unbounded work: a bounded worker that blocks does not hold them up, but it does hold up a NOP. */
+ENGINE_TEST(test_accounts, 30)
+{
+	struct tr_pipe p, q;
+	struct tr r;
+	char c, d;
+
+	tr_open(&r, 8, DEFAULT);
+	block_bounded(&r, 2, &p, &c);
+	tr_pipe(&q);
+	T_OP(engine_write(q.in, "x", 1, -1, true), ==, 1);
+	tr_nop(&r, 3, A);
+	tr_read(&r, 4, A, q.out, &d, 1);
+	T_OP(tr_submit(&r), ==, 2);
+	settle();
+	tr_want(&r, 2);
+	T_RES(&r, 4, ==, 1);
+	T_OP(engine_write(p.in, "x", 1, -1, true), ==, 1);
+	tr_want(&r, 4);
+	tr_close(&r);
+}
+
 /* ---- overflow ---- */
 
 ENGINE_TEST(test_overflow_keeps_order, 60)
@@ -331,6 +406,9 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_defer_chain_step_by_step),
 	CHECK_TEST(test_defer_cap),
 	CHECK_TEST(test_single_issuer),
+	CHECK_TEST(test_wait_by_another_task),
+	CHECK_TEST(test_io_wq_limits),
+	CHECK_TEST(test_accounts),
 	CHECK_TEST(test_overflow_keeps_order),
 	CHECK_TEST(test_overflow_by_worker),
 };

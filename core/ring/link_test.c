@@ -297,6 +297,30 @@ ENGINE_TEST(test_lt_not_while_a_worker_blocks, 30)
 	tr_close(&r);
 }
 
+/* The target is cancelled before its first issue: the timeout never starts, and severs nothing. */
+ENGINE_TEST(test_lt_never_started, 60)
+{
+	struct tr_pipe p;
+	struct tr r;
+	char c;
+
+	tr_open(&r, 8, DEFAULT);
+	block_bounded(&r, 2, &p, &c);
+	tr_nop(&r, 3, A | HL);
+	tr_lt(&r, 4, L, NEVER_NS);
+	tr_nop(&r, 5, 0);
+	tr_cancel(&r, 6, 0, 3, 0);
+	T_OP(tr_submit(&r), ==, 4);
+	tr_want(&r, 5);
+	T_RES(&r, 6, ==, 0);
+	T_RES(&r, 3, ==, -ECANCELED);
+	T_RES(&r, 4, ==, -ECANCELED);
+	T_RES(&r, 5, ==, 0);
+	T_OP(engine_write(p.in, "x", 1, -1, true), ==, 1);
+	tr_want(&r, 6);
+	tr_close(&r);
+}
+
 ENGINE_TEST(test_lt_of_timeout_and_cancel, 60)
 {
 	struct tr r;
@@ -374,6 +398,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_lt_target_first),
 	CHECK_TEST(test_lt_fires),
 	CHECK_TEST(test_lt_not_while_a_worker_blocks),
+	CHECK_TEST(test_lt_never_started),
 	CHECK_TEST(test_lt_of_timeout_and_cancel),
 	CHECK_TEST(test_lt_prep),
 	CHECK_TEST(test_lt_against_woken_poll),

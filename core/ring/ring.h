@@ -218,7 +218,7 @@ struct io_kiocb {
 
 	struct atomic32 refs;
 	struct atomic32 poll_refs; /* see poll.c */
-	struct atomic32 cancel_seq; /* of the last cancel that found it with ALL or ANY */
+	struct atomic64 cancel_seq; /* of the last cancel that found it with ALL or ANY, and its pass */
 	struct atomic64 cancel_file; /* req->file for cancels that do not hold the request */
 	struct atomic32 tracked; /* counted in tctx->tracked */
 

@@ -178,7 +178,7 @@ static void io_preinit_req(struct io_ring_ctx *ctx, struct io_uring_task *tctx, 
 	req->poll_mask = 0;
 	ENSURE(!req->file);
 	a64_store(&req->cancel_file, 0);
-	a32_store(&req->cancel_seq, 0);
+	a64_store(&req->cancel_seq, 0);
 	a32_store(&req->work.flags, 0);
 }
 

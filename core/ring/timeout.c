@@ -2,7 +2,7 @@
  *
  * A count is of CQEs posted: the sequence is the CQ's tail less the timeouts that fired or were completed by their count
  * (cancelled ones are CQEs like any other). A timeout's target is the sequence at its issue plus its count; both wrap, so
- * they are compared by their distance from the last flush.
+ * they are compared by their distance.
  *
  * Who ends a timeout takes it off its list under timeout_lock and first makes sure of its timer:
  *	timer          io_timeout_fn            ETIME, by task work

@@ -118,6 +118,30 @@ ENGINE_TEST(test_what_counts, 60)
 	tr_close(&r);
 }
 
+/* Timeouts that have fired and not been posted take the sequence back, even below where it began. */
+ENGINE_TEST(test_sequence_runs_backwards, 30)
+{
+	struct tr r;
+
+	tr_open(&r, 8, DEFER);
+	tr_timeout(&r, 1, 0, NEVER_NS, 2);
+	tr_timeout(&r, 2, 0, 0, 0);
+	tr_timeout(&r, 3, 0, 0, 0);
+	T_OP(tr_submit(&r), ==, 3);
+	settle();
+	tr_nop(&r, 4, 0);
+	T_OP(tr_submit(&r), ==, 1);
+	tr_want(&r, 3);
+	settle();
+	tr_enter(&r, 0);
+	T_RES(&r, 1, ==, NO_CQE);
+	tr_nop(&r, 5, 0);
+	T_OP(tr_submit(&r), ==, 1);
+	tr_want(&r, 5);
+	T_RES(&r, 1, ==, 0);
+	tr_close(&r);
+}
+
 ENGINE_TEST(test_remove, 60)
 {
 	struct tr r;
@@ -173,6 +197,25 @@ ENGINE_TEST(test_count_races_with_timer, 200)
 	tr_want(&r, 2);
 	res = tr_res(&r, 1);
 	T(res == 0 || res == -ETIME);
+	tr_close(&r);
+}
+
+/* A request's timer starts anew where the one before it, in the same memory, is still on its way out of its callback. */
+ENGINE_TEST(test_timer_reuse, 6000)
+{
+	struct tr r;
+
+	tr_open(&r, 8, any_kind());
+	for (unsigned int i = 0; i < 6; i++) {
+		tr_timeout(&r, 10 + i, 0, 0, 0);
+		T_OP(tr_submit(&r), ==, 1);
+		tr_want(&r, 3 * i + 1);
+		tr_timeout(&r, 20 + i, 0, NEVER_NS, 1);
+		tr_nop(&r, 30 + i, 0);
+		T_OP(tr_submit(&r), ==, 2);
+		if (!tr_want(&r, 3 * i + 3))
+			break;
+	}
 	tr_close(&r);
 }
 
@@ -274,6 +317,27 @@ ENGINE_TEST(test_drain_in_a_chain, 60)
 	tr_close(&r);
 }
 
+/* What comes after such a chain counts as drained as well, so drain lasts for one request more. */
+ENGINE_TEST(test_drain_after_a_chain, 30)
+{
+	struct tr r;
+
+	tr_open(&r, 8, DEFER);
+	tr_nop(&r, 1, L);
+	tr_nop(&r, 2, DR);
+	T_OP(tr_submit(&r), ==, 2);
+	tr_want(&r, 2);
+	for (uint64_t ud = 3; ud <= 5; ud++) {
+		settle(); /* until the one before is freed */
+		tr_enter(&r, 0);
+		tr_nop(&r, ud, 0);
+		T_OP(tr_submit(&r), ==, 1);
+		T_RES(&r, ud, ==, ud < 5 ? NO_CQE : 0);
+		tr_want(&r, (unsigned int)ud);
+	}
+	tr_close(&r);
+}
+
 /* A failed chain is not held back. */
 ENGINE_TEST(test_drain_and_prep_failure, 30)
 {
@@ -300,13 +364,16 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_count_same_batch),
 	CHECK_TEST(test_counts_are_sorted),
 	CHECK_TEST(test_what_counts),
+	CHECK_TEST(test_sequence_runs_backwards),
 	CHECK_TEST(test_remove),
 	CHECK_TEST(test_remove_races_with_timer),
 	CHECK_TEST(test_count_races_with_timer),
+	CHECK_TEST(test_timer_reuse),
 	CHECK_TEST(test_timeout_prep),
 	CHECK_TEST(test_wait_ends_with_a_timeout),
 	CHECK_TEST(test_drain_is_a_fence),
 	CHECK_TEST(test_drain_in_a_chain),
+	CHECK_TEST(test_drain_after_a_chain),
 	CHECK_TEST(test_drain_and_prep_failure),
 };
 
