@@ -45,14 +45,6 @@ static void start_locked(struct io_daemon *d)
 	ENSURE_OP(sched_spawn(&d->task, d->name, daemon_main, d), ==, 0);
 }
 
-void io_daemon_start(struct io_daemon *d)
-{
-	mutex_lock(&d->lock);
-	if (!d->task)
-		start_locked(d);
-	mutex_unlock(&d->lock);
-}
-
 void io_daemon_kick(struct io_daemon *d)
 {
 	mutex_lock(&d->lock);

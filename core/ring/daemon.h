@@ -20,8 +20,6 @@ struct io_daemon {
 void io_daemon_init(struct io_daemon *d, const char *name, uint64_t (*pass)(void *arg), void *arg);
 /* There is work: makes the task if there is none, else wakes it. Never waits; locks may be held. */
 void io_daemon_kick(struct io_daemon *d);
-/* Makes the task if there is none. */
-void io_daemon_start(struct io_daemon *d);
 /* There is work, if there is a task. */
 void io_daemon_kick_if_there(struct io_daemon *d);
 /* Ends and joins the task, if there is one. Afterwards d is as before io_daemon_init. */

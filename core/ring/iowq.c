@@ -202,8 +202,6 @@ void io_queue_iowq(struct io_kiocb *req)
 		return;
 	}
 	io_prep_async_link(req);
-	/* A sleeping worker may ask the task for another one at any time. */
-	a32_store(&tctx->need_poller, 1);
 	io_wq_enqueue(wq, &req->work);
 }
 

@@ -342,8 +342,6 @@ int io_submit_sqes(struct io_ring_ctx *ctx, struct io_uring_task *tctx, unsigned
 	if (done < nr)
 		io_task_put(tctx, nr - done);
 	io_submit_state_end(ctx);
-	if (ctx->nr_live && !(ctx->flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)))
-		a32_store(&tctx->need_poller, 1);
 	shm_store32(&ctx->rings->sq_head, ctx->cached_sq_head);
 	return (int)done;
 }

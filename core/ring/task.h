@@ -82,8 +82,6 @@ struct io_uring_task {
 	char name[16];
 	struct atomic32 refs; /* the task's own, one per request, one per ring whose submitter it is */
 	struct atomic32 mode, pending;
-	struct atomic32 need_poller; /* work of it may interrupt user mode from now on */
-	bool has_poller; /* the task's own: it has seen to that */
 	struct atomic32 tracked; /* requests that must not outlive the task */
 	struct list node; /* proc->tasks, under proc->lock */
 	bool told; /* under proc->lock: that the process exits */
