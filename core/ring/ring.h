@@ -48,8 +48,8 @@
  * What 6.18 does and this profile does not, on purpose: see cancel.c (results stay EALREADY), poll.c and timeout.c (a
  * cancelled worker that arms looks once more), iowq.c (the CANCEL mark stays on a request that is queued anew).
  * Not here yet: multishot polls and timeouts, updates of polls and timeouts, absolute times of other clocks than
- * MONOTONIC, registered files and buffers, restrictions, personalities, IOPOLL, SQPOLL; all of them are refused with what a kernel without them
- * would say. */
+ * MONOTONIC, registered files and buffers, restrictions, personalities, IOPOLL, SQPOLL; all of them are refused with what
+ * a kernel without them would say. */
 #ifndef CORE_RING_RING_H
 #define CORE_RING_RING_H
 
