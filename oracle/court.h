@@ -14,6 +14,7 @@ enum rule_id {
 	R_CQ_INDEX,
 	R_WAIT_STRANDED,
 	R_WAIT_STUCK,
+	R_WAIT_LATE,
 	R_FENCE_ORDER,
 	R_ENTER_RETURN,
 	R_INLINE_VISIBLE,
@@ -30,6 +31,7 @@ enum rule_id {
 	R_CANCEL_COUNT,
 	R_CANCEL_CAUSE,
 	R_CANCEL_ENOENT,
+	R_CANCEL_LOST,
 	R_LT_ORDER,
 	R_TIMEOUT_EARLY,
 	R_TIMEOUT_COUNT,
@@ -67,6 +69,8 @@ void law_events(struct court *c); /* law_cqe.c: exactly once, indices, waits, fe
 void law_submit(struct court *c); /* law_submit.c: enter's return, inline completions, drain */
 void law_results(struct court *c); /* law_result.c: what each operation may say */
 void law_chains(struct court *c); /* law_chain.c */
+/* A bound was hit at which nothing could run any more: nobody is there whom a cancel claims to have ended. */
+void law_lost(struct court *c, uint32_t ev);
 void law_cancels(struct court *c); /* law_cancel.c: cancels and their targets */
 void law_timeouts(struct court *c); /* law_timeout.c: timeouts, counted and linked */
 void law_data(struct court *c); /* law_data.c: bytes and counters */

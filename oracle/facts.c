@@ -250,7 +250,7 @@ static int note_event(struct facts *f, uint32_t ev, const char **why)
 			f->req[e->req].got += e->a;
 		return 0;
 	case REC_EPILOGUE:
-		if (f->epilogue == NO_EVENT)
+		if (f->epilogue == NO_EVENT && e->a != PHASE_SETTLE)
 			f->epilogue = ev;
 		if (e->flags == 0 && e->a == PHASE_CLOSE)
 			for (unsigned int i = 0; i < f->s->nr_rings; i++)
@@ -454,14 +454,27 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	}
 }
 
-/* May some request of the same task sit in a worker without end, taking a place others need? */
-static bool worker_may_be_held(const struct facts *f, unsigned int r)
+/* How many bounded workers a task is sure to get: no ring that it may have used first has fewer entries, and 4 for each
+ * CPU are granted anyway. */
+static unsigned int workers_at_least(const struct facts *f)
 {
+	unsigned int least = 4;
+
+	for (unsigned int i = 0; i < f->s->nr_rings; i++)
+		if (f->ring[i].made && f->ring[i].sq_entries < least)
+			least = f->ring[i].sq_entries;
+	return least;
+}
+
+/* May requests of the same task sit in workers without end, in all the places that others need? */
+static bool workers_may_be_held(const struct facts *f, unsigned int r)
+{
+	unsigned int holders = 0;
+
 	for (unsigned int k = 0; k < f->s->nr_reqs; k++)
-		if (f->req[k].maybe && f->req[k].task == f->req[r].task && req_may_be_iowq(f, k) &&
-		    !op_self_completing(f, k))
-			return true;
-	return false;
+		holders += f->req[k].maybe && f->req[k].task == f->req[r].task && req_may_be_iowq(f, k) &&
+			   !op_self_completing(f, k);
+	return holders >= (f->exact ? workers_at_least(f) : 1);
 }
 
 bool req_self_completing(const struct facts *f, unsigned int r)
@@ -475,7 +488,7 @@ bool req_self_completing(const struct facts *f, unsigned int r)
 	for (unsigned int k = rf->chain_first; k <= r && !rf->chain_failed; k++)
 		if (!op_self_completing(f, k))
 			return false;
-	return !(req_may_be_iowq(f, r) && worker_may_be_held(f, r));
+	return !(req_may_be_iowq(f, r) && workers_may_be_held(f, r));
 }
 
 bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)

@@ -9,6 +9,7 @@
  *	d:a=2*8		request a got 8 times the byte 2; D1=2*8: step 1 did
  *	w0=1		the epilogue fed object 0 with one byte (or 1)
  *	B1=2		step 1 hit its bound, 2 CQEs short
+ *	settle=1	sim: nothing can run any more before the epilogue begins, 1 CQE short
  *	E		the epilogue begins
  *	f0=5,0 u0=1*5	the last probe of object 0: a and flags; its content
  *	+500		that many ns pass
@@ -108,6 +109,16 @@ static const struct lie lies[] = {
 	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-2 c:a=-4 f0=0,0", "cancel.enoent", 0 },
 	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8 async\nwait r 1\n",
 	  "r0:8/16 b0 e0=1@0-0 b1 c:a=-4 e1=0@0-1 f0=0,0", "cancel.cause", 0 },
+	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8 async\nsubmit r\n k: cancel target=a\n",
+	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-114 settle=1 E w0=1 c:a=1 d:a=254*1 f0=0,0", "cancel.lost",
+	  RECF_EXACT },
+	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8 async\nsubmit r\n k: cancel target=a\n",
+	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-2 settle=1 E w0=1 c:a=1 d:a=254*1 f0=0,0", NULL, RECF_EXACT },
+	{ HEAD "submit r\n a: nop async\n", "r0:8/16 b0 e0=1@0-0 settle=1 E c:a=-125", "wait.stranded", RECF_EXACT },
+	{ HEAD "submit r\n a: nop async\nwait r 1\n",
+	  "r0:8/16 b0 e0=1@0-0 b1 c:a=0 +2000000000 +2000000000 +2000000000 +2000000000 e1=0@0-1 E", "wait.late",
+	  RECF_EXACT },
+	{ HEAD "submit r\n a: nop drain\n", "r0:8/16 b0 e0=1@0-1 c:a=0 E pass=-125 pass=0", NULL, 0 },
 	/* timeouts */
 	{ HEAD "submit r\n t: timeout ts=20us\nwait r 1\n", "r0:8/16 b0 e0=1@0-0 b1 +30000 c:t=-62 e1=0@0-1", NULL,
 	  RECF_STAMPS },
@@ -266,6 +277,14 @@ static void word_rest(const char *w, const char *eq)
 	}
 }
 
+static void settle(uint64_t missing)
+{
+	struct rec_event *e = add(REC_BOUND);
+
+	e->a = missing;
+	e->flags = PHASE_SETTLE;
+}
+
 static void word(const char *w)
 {
 	const char *eq = strchr(w, '=');
@@ -276,6 +295,8 @@ static void word(const char *w)
 		cqe(REC_UD_CANCEL, REC_NO_REQ, atoi(eq + 1), false, -1);
 	else if (!strncmp(w, "hand=", 5))
 		add(REC_HAND)->flags = (uint32_t)atoi(eq + 1);
+	else if (!strncmp(w, "settle=", 7))
+		settle((uint64_t)atoi(eq + 1));
 	else if (!strncmp(w, "sim=", 4))
 		add(REC_SIM)->flags = (uint32_t)atoi(eq + 1);
 	else if (w[0] == 'b' || w[0] == 'e')

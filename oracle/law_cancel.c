@@ -56,6 +56,9 @@ static void cancel_many(struct court *c, const struct cancel_fact *k)
 	const struct facts *f = c->f;
 	int32_t bound = 0;
 
+	/* One of the epilogue's own that a drain held up may be taken by the next. */
+	if (k->req == REC_NO_REQ && k->res == -ECANCELED)
+		return;
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
 		bound += cancel_meets(f, k, r) || cancel_meets_lingering(f, k, r);
 	/* The epilogue's own cancels can meet each other. */
@@ -117,6 +120,50 @@ static void cancel_cause(struct court *c, unsigned int r)
 	else
 		accuse(c, R_CANCEL_CAUSE, rf->cqe, r, REC_NO_REQ,
 		       "%s ended %s|a result of its own: nothing cancelled it", f->s->reqs[r].name, res_name(rf->res));
+}
+
+/* Does k say that it ended, or is about to end, the one request it selects? */
+static bool claims(const struct facts *f, const struct cancel_fact *k)
+{
+	if (k->req == REC_NO_REQ || many(f, k) || f->req[k->req].prep || f->req[k->req].chain_failed)
+		return false;
+	if (f->s->reqs[k->req].op == SOP_LINK_TIMEOUT)
+		return k->res == -ETIME || k->res == -EALREADY;
+	return k->res == 0 || k->res == -EALREADY;
+}
+
+static unsigned int number_met(const struct facts *f, const struct cancel_fact *k)
+{
+	unsigned int n = 0;
+
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
+		n += cancel_meets(f, k, r);
+	return n;
+}
+
+void law_lost(struct court *c, uint32_t ev)
+{
+	const struct facts *f = c->f;
+	uint8_t ring = f->rec->ev[ev].ring;
+
+	if (!f->exact || f->ring[ring].drains || f->ring[ring].skips)
+		return;
+	for (unsigned int i = 0; i < f->nr_cancels; i++) {
+		const struct cancel_fact *k = &f->cancel[i];
+
+		if (k->ring != ring || k->cqe > ev || !claims(f, k) || number_met(f, k) != 1)
+			continue;
+		for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
+			const struct req_fact *rf = &f->req[r];
+
+			if (!rf->consumed || !cancel_meets(f, k, r) || req_ended_before(f, r, ev) ||
+			    f->task_exit[rf->task] != NO_EVENT)
+				continue;
+			accuse(c, R_CANCEL_LOST, ev, r, k->req,
+			       "%s was still there when nothing could run, though %s said %s|ended", f->s->reqs[r].name,
+			       f->s->reqs[k->req].name, res_name(k->res));
+		}
+	}
 }
 
 void law_cancels(struct court *c)

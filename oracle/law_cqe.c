@@ -5,6 +5,8 @@
 
 #include "oracle/court.h"
 
+#define LONG_NS 6000000000ull /* more than an idle worker sleeps, less than the bound of a wait */
+
 static void one_cqe(struct court *c, uint32_t ev, uint32_t *next)
 {
 	const struct facts *f = c->f;
@@ -86,6 +88,27 @@ static void bound_hit(struct court *c, uint32_t ev)
 	}
 }
 
+/* A wait that took as long as its bound, and yet hit none, was not woken. Longer timers than that are nobody's. */
+static void late(struct court *c)
+{
+	const struct facts *f = c->f;
+
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
+		if (f->s->reqs[r].ts > LONG_NS && f->s->reqs[r].ts < STREAM_NEVER_NS)
+			return;
+	for (unsigned int i = 0; i < f->s->nr_steps && f->exact; i++) {
+		uint32_t end = f->step_end[i];
+
+		if (f->s->steps[i].kind != STEP_WAIT || end == NO_EVENT || f->rec->ev[end].res < 0)
+			continue;
+		if (end + 1 < f->rec->nr && f->rec->ev[end + 1].kind == REC_BOUND)
+			continue;
+		if (f->rec->ev[end].stamp - f->rec->ev[f->step_begin[i]].stamp > LONG_NS)
+			accuse(c, R_WAIT_LATE, end, REC_NO_REQ, REC_NO_REQ,
+			       "step %u got its CQEs only at its bound|when they were there", i + 1);
+	}
+}
+
 static void fence(struct court *c, uint32_t ev)
 {
 	const struct facts *f = c->f;
@@ -132,8 +155,10 @@ void law_events(struct court *c)
 			fence(c, ev);
 			break;
 		case REC_BOUND:
-			if (e->step != REC_NO_STEP)
+			if (e->step != REC_NO_STEP || e->flags == PHASE_SETTLE)
 				bound_hit(c, ev);
+			if (e->step == REC_NO_STEP && e->flags == PHASE_SETTLE)
+				law_lost(c, ev);
 			break;
 		case REC_HAND:
 			hand(c, ev);
@@ -149,4 +174,5 @@ void law_events(struct court *c)
 		}
 	}
 	missing(c);
+	late(c);
 }

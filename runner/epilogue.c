@@ -11,6 +11,7 @@ enum {
 	QUIET_ROUNDS = 2, /* release rounds in which nothing came of what was fed */
 };
 
+#define SETTLE_NS 500000000ull /* below the idle time of a worker, which mends things as well */
 #define FIRST_SLICE_NS                                                                                                 \
 	2000000ull /* how long the first round waits for what is owed; each later one four times longer */
 #define PASS_BOUND_NS 20000000ull /* how long a cancel is waited for before the next means is tried */
@@ -291,12 +292,12 @@ static void cancel_ring(struct run *x, unsigned int ring)
 
 /* ---- wait for what is owed ---- */
 
-static void drain_ring(struct run *x, unsigned int ring)
+/* Waits for whatever is owed to ring as long as the slice goes on. */
+static void await_owed(struct run *x, unsigned int ring)
 {
 	struct run_ring *r = &x->ring[ring];
 	uint64_t left;
 
-	note_phase(x, PHASE_DRAIN, (uint8_t)ring);
 	ring_reap(x, ring);
 	while (r->owed && (left = left_until(x, x->slice_end))) {
 		int ret = ring_wait(x, r, r->owed, left);
@@ -305,6 +306,12 @@ static void drain_ring(struct run *x, unsigned int ring)
 		if (ret < 0 && ret != -EINTR && ret != -ETIME)
 			break;
 	}
+}
+
+static void drain_ring(struct run *x, unsigned int ring)
+{
+	note_phase(x, PHASE_DRAIN, (uint8_t)ring);
+	await_owed(x, ring);
 }
 
 static void fence_ring(struct run *x, unsigned int ring)
@@ -374,10 +381,35 @@ static bool to_close(const struct run *x, unsigned int ring)
 	return !x->keeps || x->ring[ring].owed > 0;
 }
 
+static void settle_ring(struct run *x, unsigned int ring)
+{
+	note_phase(x, PHASE_SETTLE, (uint8_t)ring);
+	x->slice_end = run_now(x) + SETTLE_NS;
+	await_owed(x, ring);
+}
+
+static void note_unsettled(struct run *x, unsigned int ring)
+{
+	bound_hit(x, ring, PHASE_SETTLE, x->ring[ring].owed);
+}
+
+/* Where time costs nothing and a bound proves that nothing can run, what ends by itself is waited for first: RELEASE and
+ * CANCEL would mend what is stranded before anybody saw it. Twice round, since rings wait for each other. */
+static void settle(struct run *x)
+{
+	if (!(x->be->record_flags & RECF_EXACT) || !unfinished(x) || x->be->exiting())
+		return;
+	each_ring(x, settle_ring, owes);
+	each_ring(x, settle_ring, owes);
+	each_ring(x, note_unsettled, owes);
+}
+
 void epilogue_run(struct run *x)
 {
-	uint64_t deadline = run_now(x) + x->be->wait_bound_ns, slice = FIRST_SLICE_NS;
+	uint64_t deadline, slice = FIRST_SLICE_NS;
 
+	settle(x);
+	deadline = run_now(x) + x->be->wait_bound_ns;
 	do {
 		release(x, deadline);
 		each_ring(x, cancel_ring, may_cancel);

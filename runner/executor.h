@@ -19,6 +19,8 @@
  * The epilogue ends the stream by itself; nobody sleeps "to be sure". No descriptor of an object is closed before the
  * rings are: a request that looks its descriptor up late finds it.
  *
+ * SETTLE   Only where a bound proves that nothing can run (sim): what is owed is waited for, half a second, twice round the
+ *	    rings. What is still owed is a REC_BOUND (flags PHASE_SETTLE), per ring: it waits for somebody, or is stranded.
  * RELEASE  While a request that may wait for a pipe or an eventfd is pending, what it may wait for is given to it. A
  *	    pipe or eventfd that is readable while a WRITE, or a POLL_ADD for POLLOUT, is pending on it is read until
  *	    nothing is there; otherwise, if it is not readable while a READ, or a POLL_ADD for POLLIN, is pending, one

@@ -19,8 +19,8 @@ static const char *const kind_names[REC_KINDS] = {
 };
 
 static const char *const phase_names[] = {
-	[PHASE_RELEASE] = "release", [PHASE_CANCEL] = "cancel", [PHASE_DRAIN] = "drain",
-	[PHASE_FENCE] = "fence",     [PHASE_CLOSE] = "close",	[PHASE_PROBE] = "probe",
+	[PHASE_RELEASE] = "release", [PHASE_CANCEL] = "cancel", [PHASE_DRAIN] = "drain",   [PHASE_FENCE] = "fence",
+	[PHASE_CLOSE] = "close",     [PHASE_PROBE] = "probe",	[PHASE_SETTLE] = "settle",
 };
 
 static const char *const runner_words[RUNNERS] = {
