@@ -199,8 +199,8 @@ struct direct_io {
 static ssize_t direct_attempt(struct file *f, const struct direct_io *io)
 {
 	if (!io->nowait)
-		return io->write ? file_write_wait(f, io->buf, io->len, io->off)
-				 : file_read_wait(f, io->buf, io->len, io->off);
+		return io->write ? file_write_wait(f, io->buf, io->len, io->off) :
+				   file_read_wait(f, io->buf, io->len, io->off);
 	if (io->write ? !f->can_write : !f->can_read)
 		return -EBADF;
 	if (io->write ? !f->ops->write : !f->ops->read)

@@ -38,7 +38,8 @@ void engine_process_free(struct engine_process *p);
 
 /* Starts a task (thread) of process p. Returning from fn is the thread's exit: its requests are cancelled and its io-wq
  * is torn down as the kernel does at the exit of a thread, before join returns. */
-int engine_task_spawn(struct engine_task **out, struct engine_process *p, const char *name, sched_task_fn *fn, void *arg);
+int engine_task_spawn(struct engine_task **out, struct engine_process *p, const char *name, sched_task_fn *fn,
+		      void *arg);
 void engine_task_join(struct engine_task *t);
 
 /* Makes the calling scheduler task a task of p for the time being (the coordinator of a run, which sched_run started). */

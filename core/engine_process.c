@@ -133,7 +133,8 @@ static void engine_task_main(void *arg)
 	engine_task_end(t);
 }
 
-int engine_task_spawn(struct engine_task **out, struct engine_process *p, const char *name, sched_task_fn *fn, void *arg)
+int engine_task_spawn(struct engine_task **out, struct engine_process *p, const char *name, sched_task_fn *fn,
+		      void *arg)
 {
 	struct engine_task *t;
 	int ret = engine_count_task(p);

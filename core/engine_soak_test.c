@@ -92,7 +92,8 @@ static void random_sqe(bool last)
 		tr_poll(&s.r, new_req(IORING_OP_POLL_ADD, 0), flags, below(2) ? s.pipe[below(NR_PIPES)].out : s.efd, 1);
 		break;
 	case 2:
-		tr_timeout(&s.r, new_req(IORING_OP_TIMEOUT, 0), flags, below(2) ? below(3) * 50000 : NEVER_NS, below(4));
+		tr_timeout(&s.r, new_req(IORING_OP_TIMEOUT, 0), flags, below(2) ? below(3) * 50000 : NEVER_NS,
+			   below(4));
 		break;
 	case 3:
 		tr_lt(&s.r, new_req(IORING_OP_LINK_TIMEOUT, 0), flags, below(2) ? below(3) * 50000 : NEVER_NS);

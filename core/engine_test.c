@@ -199,11 +199,8 @@ static void test_stuck_run(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_words),
-	CHECK_TEST(test_direct_calls),
-	CHECK_TEST(test_mmap),
-	CHECK_TEST(test_child_process),
-	CHECK_TEST(test_stuck_run),
+	CHECK_TEST(test_words),		CHECK_TEST(test_direct_calls), CHECK_TEST(test_mmap),
+	CHECK_TEST(test_child_process), CHECK_TEST(test_stuck_run),
 };
 
 int main(int argc, char **argv)

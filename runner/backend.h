@@ -18,8 +18,8 @@ typedef void backend_fn(void *arg);
 
 struct backend {
 	enum rec_runner runner;
-	uint32_t record_flags;	/* RECF_FRESH | RECF_STAMPS | RECF_EXACT as they hold here */
-	void (*describe)(struct record *rec);	/* release and fs */
+	uint32_t record_flags; /* RECF_FRESH | RECF_STAMPS | RECF_EXACT as they hold here */
+	void (*describe)(struct record *rec); /* release and fs */
 
 	/* tasks and processes */
 	int (*spawn)(void **task, const char *name, backend_fn *fn, void *arg);
@@ -30,23 +30,23 @@ struct backend {
 	 * while the process has no other task. */
 	int (*fork_process)(void **proc, backend_fn *fn, backend_fn *parted, void *arg);
 	int (*wait_process)(void *proc);
-	void (*exit_process)(void);	/* may return (engine): then return from fn at once */
+	void (*exit_process)(void); /* may return (engine): then return from fn at once */
 	bool (*exiting)(void);
-	int (*wait_word)(uint32_t *word, uint32_t seen);	/* futex */
+	int (*wait_word)(uint32_t *word, uint32_t seen); /* futex */
 	void (*wake_word)(uint32_t *word);
 	uint64_t (*now)(void);
-	void (*relax)(void);	/* a moment in user mode */
-	void (*nap)(uint64_t ns);	/* sleep about so long; may return early */
+	void (*relax)(void); /* a moment in user mode */
+	void (*nap)(uint64_t ns); /* sleep about so long; may return early */
 
 	/* descriptors; all reads and writes here never sleep (-EAGAIN instead) */
 	int (*pipe)(int fds[2], unsigned int capacity, int flags);
 	int (*eventfd)(uint64_t count, int flags);
-	int (*file)(uint64_t size);	/* a scratch file of `size` bytes TOKEN_INIT, unlinked */
+	int (*file)(uint64_t size); /* a scratch file of `size` bytes TOKEN_INIT, unlinked */
 	ssize_t (*read)(int fd, void *buf, size_t len, int64_t off);
 	ssize_t (*write)(int fd, const void *buf, size_t len, int64_t off);
 	int (*close)(int fd);
 	int (*poll)(int fd, unsigned int events);
-	int (*reopen)(int fd, int flags);	/* a pipe anew by O_RDONLY or O_WRONLY; never waits for the other end */
+	int (*reopen)(int fd, int flags); /* a pipe anew by O_RDONLY or O_WRONLY; never waits for the other end */
 	int (*file_size)(int fd, uint64_t *size);
 
 	/* rings */
@@ -55,14 +55,14 @@ struct backend {
 		     size_t argsz);
 	/* IORING_REGISTER_SYNC_CANCEL of ANY request or as `flags` (IORING_ASYNC_CANCEL_*) say; never without a time-out */
 	int (*sync_cancel)(int fd, unsigned int flags, uint64_t timeout_ns);
-	void *(*mmap)(int fd, size_t len, uint64_t offset);	/* NULL: refused */
+	void *(*mmap)(int fd, size_t len, uint64_t offset); /* NULL: refused */
 	int (*munmap)(void *addr, size_t len);
 
-	uint64_t wait_bound_ns;	/* how long a wait may take before it is called stuck (in the back end's time) */
-	uint64_t probe_bound_ns;	/* how long the last probes wait for references to go away */
+	uint64_t wait_bound_ns; /* how long a wait may take before it is called stuck (in the back end's time) */
+	uint64_t probe_bound_ns; /* how long the last probes wait for references to go away */
 };
 
-extern const struct backend backend_engine;	/* of the build it is linked with */
+extern const struct backend backend_engine; /* of the build it is linked with */
 extern const struct backend backend_kernel;
 
 /* Where the kernel's scratch files are made; an open directory. Set before the first stream. */

@@ -20,31 +20,31 @@ enum { SCHEDULE_NONE, SCHEDULE_WALK, SCHEDULE_REPLAY };
 
 /* How to run a job. On sim: the stream's own schedule line wins over strategy and seed. */
 struct job_options {
-	uint64_t seed;		/* sim: seed of the walk; elsewhere: the luck (0: none) */
-	bool replay;		/* sim: by the decisions in the stream */
-	bool reuse;		/* executor_options.reuse */
-	uint32_t repeat;	/* benchmarks: run the stream so often, keep the last record; 0 and 1: once */
+	uint64_t seed; /* sim: seed of the walk; elsewhere: the luck (0: none) */
+	bool replay; /* sim: by the decisions in the stream */
+	bool reuse; /* executor_options.reuse */
+	uint32_t repeat; /* benchmarks: run the stream so often, keep the last record; 0 and 1: once */
 };
 
 struct job {
-	uint32_t state;		/* free, posted, running, done: futex word; see hand.c */
+	uint32_t state; /* free, posted, running, done: futex word; see hand.c */
 	struct job_options options;
-	int32_t error;		/* out: 0, or why it was not run to its end: -EINVAL (not a valid stream), or executor_run's */
-	char why[512];		/* out: with error what was wrong; on sim who sleeps where, if the schedule got stuck */
-	uint64_t cpu_ns;	/* out: CPU time of the hand for this job */
-	uint32_t nr_decisions;	/* out, sim: choices made; the first HAND_LOG of them in the log */
+	int32_t error; /* out: 0, or why it was not run to its end: -EINVAL (not a valid stream), or executor_run's */
+	char why[512]; /* out: with error what was wrong; on sim who sleeps where, if the schedule got stuck */
+	uint64_t cpu_ns; /* out: CPU time of the hand for this job */
+	uint32_t nr_decisions; /* out, sim: choices made; the first HAND_LOG of them in the log */
 	uint8_t log[HAND_LOG];
-	struct record record;	/* out */
-	struct stream stream;	/* in */
+	struct record record; /* out */
+	struct stream stream; /* in */
 };
 
 struct hand;
 
 struct hand_options {
 	enum rec_runner runner;
-	const char *scratch;	/* kernel: directory for scratch files; NULL: a tmpfs of the hand's own or /tmp */
-	int cpu;		/* pin to this CPU; -1: not */
-	uint64_t hang_ns;	/* no progress for so long: killed. 0: 20 s */
+	const char *scratch; /* kernel: directory for scratch files; NULL: a tmpfs of the hand's own or /tmp */
+	int cpu; /* pin to this CPU; -1: not */
+	uint64_t hang_ns; /* no progress for so long: killed. 0: 20 s */
 };
 
 /* A hand dies with the thread that started it. One thread at a time uses a hand; it may have several.

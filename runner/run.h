@@ -22,9 +22,9 @@
 #include "runner/executor.h"
 
 enum {
-	RUN_REAPER = STREAM_MAX_TASKS,	/* an extra task: it ends rings whose own task is gone */
+	RUN_REAPER = STREAM_MAX_TASKS, /* an extra task: it ends rings whose own task is gone */
 	RUN_TASKS,
-	RUN_MAX_RUNS = 64,		/* REC_RUN events of one object */
+	RUN_MAX_RUNS = 64, /* REC_RUN events of one object */
 };
 
 struct run;
@@ -32,36 +32,36 @@ typedef void run_fn(struct run *x, unsigned int arg);
 
 struct run_task {
 	struct run *run;
-	void *handle;			/* of the back end */
+	void *handle; /* of the back end */
 	bool alive;
-	uint32_t word;			/* odd: fn is to be called; even: it has returned */
-	run_fn *fn;			/* NULL: leave */
+	uint32_t word; /* odd: fn is to be called; even: it has returned */
+	run_fn *fn; /* NULL: leave */
 	unsigned int arg;
 };
 
 struct run_ring {
-	int fd;				/* -1: was never made, or is closed */
+	int fd; /* -1: was never made, or is closed */
 	struct io_uring_params p;
-	void *rings, *sqes;		/* the two mappings */
+	void *rings, *sqes; /* the two mappings */
 	size_t rings_len, sqes_len;
 	uint32_t *sq_head, *sq_tail, *sq_array, *cq_head, *cq_tail;
 	char *cqes;
 	unsigned int sqe_shift, cqe_shift;
-	uint32_t base;			/* CQ head when the stream began: 0 unless the ring is an old one */
-	uint32_t tail_before, tail_after;	/* CQ tail around the last call, base taken off */
-	uint32_t spare;			/* CQEs reaped that no wait has counted yet */
-	uint32_t owed;			/* terminal CQEs still to come: of requests that cannot end silently, and our own */
-	bool drains, skips;		/* consumed an SQE with IOSQE_IO_DRAIN, CQE_SKIP_SUCCESS */
-	uint32_t cancels;		/* ASYNC_CANCELs of the epilogue so far */
-	int cancel_res;			/* of the last one that came back */
-	int found;			/* what the last pass found; 0: nothing is left to cancel */
+	uint32_t base; /* CQ head when the stream began: 0 unless the ring is an old one */
+	uint32_t tail_before, tail_after; /* CQ tail around the last call, base taken off */
+	uint32_t spare; /* CQEs reaped that no wait has counted yet */
+	uint32_t owed; /* terminal CQEs still to come: of requests that cannot end silently, and our own */
+	bool drains, skips; /* consumed an SQE with IOSQE_IO_DRAIN, CQE_SKIP_SUCCESS */
+	uint32_t cancels; /* ASYNC_CANCELs of the epilogue so far */
+	int cancel_res; /* of the last one that came back */
+	int found; /* what the last pass found; 0: nothing is left to cancel */
 };
 
 enum req_state {
 	REQ_IDLE,
-	REQ_OWED,			/* consumed; must post a terminal CQE */
-	REQ_SILENT,			/* consumed; may end without one */
-	REQ_DONE,			/* its terminal CQE was reaped, or its ring is gone */
+	REQ_OWED, /* consumed; must post a terminal CQE */
+	REQ_SILENT, /* consumed; may end without one */
+	REQ_DONE, /* its terminal CQE was reaped, or its ring is gone */
 };
 
 struct run {
@@ -70,31 +70,31 @@ struct run {
 	struct record *rec;
 	struct prng luck;
 	bool lucky;
-	uint64_t start;			/* the stamps count from here */
+	uint64_t start; /* the stamps count from here */
 
 	/* written to every event */
-	uint8_t actor;			/* the task whose turn it is */
+	uint8_t actor; /* the task whose turn it is */
 	uint16_t step;
-	struct rec_event lost;		/* where events go when the record is full */
+	struct rec_event lost; /* where events go when the record is full */
 
-	bool solo;			/* all steps and the epilogue run in one task, without hand-offs */
+	bool solo; /* all steps and the epilogue run in one task, without hand-offs */
 	bool exits_process, exits_thread;
-	bool keeps;			/* the ring stays open for the next stream, if it is clean */
-	bool fences;			/* the epilogue ends with a drained NOP */
-	uint32_t reaped;		/* epilogue: CQEs of this round */
-	uint64_t slice_end;		/* epilogue: until when this round waits */
+	bool keeps; /* the ring stays open for the next stream, if it is clean */
+	bool fences; /* the epilogue ends with a drained NOP */
+	uint32_t reaped; /* epilogue: CQEs of this round */
+	uint64_t slice_end; /* epilogue: until when this round waits */
 	struct run_task task[RUN_TASKS];
 	struct run_ring ring[STREAM_MAX_RINGS];
-	int fd[STREAM_MAX_OBJS][2];	/* by end; the number stays when it is closed */
+	int fd[STREAM_MAX_OBJS][2]; /* by end; the number stays when it is closed */
 	bool open[STREAM_MAX_OBJS][2];
 	uint8_t req_ring[STREAM_MAX_REQS];
-	uint8_t req[STREAM_MAX_REQS];	/* enum req_state */
+	uint8_t req[STREAM_MAX_REQS]; /* enum req_state */
 	struct __kernel_timespec ts[STREAM_MAX_REQS];
-	uint32_t buf_at[STREAM_MAX_REQS];	/* offset of its buffer in the arena */
+	uint32_t buf_at[STREAM_MAX_REQS]; /* offset of its buffer in the arena */
 	uint32_t arena_used;
 	char *arena;
-	char *scratch;			/* STREAM_MAX_LEN bytes for direct reads and writes */
-	char failed[96];		/* which call of the environment failed, on what */
+	char *scratch; /* STREAM_MAX_LEN bytes for direct reads and writes */
+	char failed[96]; /* which call of the environment failed, on what */
 };
 
 /* note.c. An event is begun with what every event has, filled in, and committed. */

@@ -10,8 +10,12 @@
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 
 const struct stream_word stream_sqe_flags[] = {
-	{ "async", IOSQE_ASYNC },    { "link", IOSQE_IO_LINK },		 { "hardlink", IOSQE_IO_HARDLINK },
-	{ "drain", IOSQE_IO_DRAIN }, { "skip", IOSQE_CQE_SKIP_SUCCESS }, { "buffer_select", IOSQE_BUFFER_SELECT },
+	{ "async", IOSQE_ASYNC },
+	{ "link", IOSQE_IO_LINK },
+	{ "hardlink", IOSQE_IO_HARDLINK },
+	{ "drain", IOSQE_IO_DRAIN },
+	{ "skip", IOSQE_CQE_SKIP_SUCCESS },
+	{ "buffer_select", IOSQE_BUFFER_SELECT },
 	{ NULL, 0 },
 };
 

@@ -117,7 +117,8 @@ int file_make_eventfd(struct file **out, uint64_t count, bool nonblock, bool sem
 	f->can_read = f->can_write = true;
 	f->nonblock = nonblock;
 	f->nowait = true;
-	f->nowait_write = nonblock; /* it has no write_iter: a blocking one answers a write that may not wait with -EAGAIN */
+	f->nowait_write =
+		nonblock; /* it has no write_iter: a blocking one answers a write that may not wait with -EAGAIN */
 	f->identity = file_new_identity();
 	*out = f;
 	return 0;

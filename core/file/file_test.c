@@ -194,7 +194,8 @@ static void test_reopened_ends(void)
 	CHECK_OP(rd(reader, buf, 8), ==, -EAGAIN);
 	file_put(writer);
 	CHECK_OP(rd(reader, buf, 8), ==, 0);
-	CHECK_OP(file_reopen_pipe(&writer, reader, O_RDONLY), ==, 0); /* opened after the last writer: no hang-up seen */
+	CHECK_OP(file_reopen_pipe(&writer, reader, O_RDONLY), ==,
+		 0); /* opened after the last writer: no hang-up seen */
 	CHECK_OP(writer->ops->poll(writer), ==, 0u);
 	file_put(writer);
 	file_put(reader);

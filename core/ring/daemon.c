@@ -1,5 +1,5 @@
-#include "core/base/ensure.h"
 #include "core/ring/daemon.h"
+#include "core/base/ensure.h"
 
 static void daemon_main(void *arg)
 {

@@ -71,8 +71,8 @@ ENGINE_TEST(test_enter_errors, 1)
 	T_OP(engine_io_uring_register((unsigned int)r.fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0), ==, 0);
 	T_OP(engine_io_uring_register((unsigned int)r.fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0), ==, -EBADFD);
 	T_OP(tr_submit(&r), ==, 0);
-	T_OP(engine_io_uring_enter((unsigned int)r.fd, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, 3), ==,
-	     -EINVAL);
+	T_OP(engine_io_uring_enter((unsigned int)r.fd, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, 3),
+	     ==, -EINVAL);
 	T_OP(engine_io_uring_register((unsigned int)r.fd, 1000, NULL, 0), ==, -EINVAL);
 	/* Nothing to submit: returns at once, whatever was to be waited for. */
 	T_OP(engine_io_uring_enter((unsigned int)r.fd, 5, 3, IORING_ENTER_GETEVENTS, NULL, 0), ==, 0);
@@ -115,7 +115,8 @@ ENGINE_TEST(test_wait_returns, 60)
 ENGINE_TEST(test_min_wait, 30)
 {
 	struct __kernel_timespec ts = { .tv_sec = 5 };
-	struct io_uring_getevents_arg arg = { .ts = (uintptr_t)&ts, .pad = 40000 }; /* 40 ms for all, then one will do */
+	struct io_uring_getevents_arg arg = { .ts = (uintptr_t)&ts,
+					      .pad = 40000 }; /* 40 ms for all, then one will do */
 	struct tr_pipe p;
 	uint64_t begin;
 	struct tr r;

@@ -224,10 +224,8 @@ ENGINE_TEST(test_process_exit, 100)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_close_with_requests),
-	CHECK_TEST(test_mapping_holds_the_ring),
-	CHECK_TEST(test_task_exit),
-	CHECK_TEST(test_task_exit_races_with_io_wq),
+	CHECK_TEST(test_close_with_requests), CHECK_TEST(test_mapping_holds_the_ring),
+	CHECK_TEST(test_task_exit),	      CHECK_TEST(test_task_exit_races_with_io_wq),
 	CHECK_TEST(test_process_exit),
 };
 

@@ -292,8 +292,7 @@ bool io_poll_remove_all(struct io_ring_ctx *ctx, struct io_uring_task *tctx, boo
 			struct io_kiocb *req = list_entry(node, struct io_kiocb, cancel_node);
 
 			/* One that is cancelled already only waits for its task work. */
-			if (!io_match_task(req, tctx, cancel_all) ||
-			    (a32_load(&req->poll_refs) & IO_POLL_CANCEL_FLAG))
+			if (!io_match_task(req, tctx, cancel_all) || (a32_load(&req->poll_refs) & IO_POLL_CANCEL_FLAG))
 				continue;
 			io_poll_cancel_req(req);
 			found = true;

@@ -228,14 +228,9 @@ ENGINE_TEST(test_late_lookup, 60)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_poll_add),
-	CHECK_TEST(test_wake_order),
-	CHECK_TEST(test_poll_remove),
-	CHECK_TEST(test_read_waits),
-	CHECK_TEST(test_full_pipe_and_epipe),
-	CHECK_TEST(test_eventfd_write),
-	CHECK_TEST(test_hashed_writes),
-	CHECK_TEST(test_late_lookup),
+	CHECK_TEST(test_poll_add),	CHECK_TEST(test_wake_order),	      CHECK_TEST(test_poll_remove),
+	CHECK_TEST(test_read_waits),	CHECK_TEST(test_full_pipe_and_epipe), CHECK_TEST(test_eventfd_write),
+	CHECK_TEST(test_hashed_writes), CHECK_TEST(test_late_lookup),
 };
 
 int main(int argc, char **argv)

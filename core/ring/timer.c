@@ -1,5 +1,5 @@
-#include "core/base/ensure.h"
 #include "core/ring/timer.h"
+#include "core/base/ensure.h"
 
 /* Runs what is due; one callback at a time, as on one processor. */
 static uint64_t timer_pass(void *arg)

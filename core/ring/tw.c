@@ -303,8 +303,7 @@ static struct io_uring_task *io_poller_pick(struct io_proc *p)
 	list_for_each(node, &p->tasks) {
 		struct io_uring_task *tctx = list_entry(node, struct io_uring_task, node);
 
-		if (!found && (a32_load(&tctx->pending) & IO_PENDING_SIGNAL) &&
-		    a32_load(&tctx->mode) == IO_MODE_USER) {
+		if (!found && (a32_load(&tctx->pending) & IO_PENDING_SIGNAL) && a32_load(&tctx->mode) == IO_MODE_USER) {
 			io_task_get(tctx);
 			found = tctx;
 		}

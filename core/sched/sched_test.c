@@ -177,8 +177,8 @@ static void test_mutex_misuse(void)
 		CHECK_OP(expect, ==, (uint##bits##_t)7);                                                               \
 		CHECK(a##bits##_cas(&a, &expect, 2));                                                                  \
 		CHECK_OP(a##bits##_load(&a), ==, (uint##bits##_t)2);                                                   \
-		a##bits##_store(&a, (uint##bits##_t)-1);                                                               \
-		CHECK_OP(a##bits##_add(&a, 1), ==, (uint##bits##_t)-1);                                                \
+		a##bits##_store(&a, (uint##bits##_t) - 1);                                                             \
+		CHECK_OP(a##bits##_add(&a, 1), ==, (uint##bits##_t) - 1);                                              \
 		CHECK_OP(a##bits##_load(&a), ==, (uint##bits##_t)0);                                                   \
 	} while (0)
 

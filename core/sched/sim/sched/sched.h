@@ -33,7 +33,10 @@ struct mutex {
 	struct sched_task *waiters; /* first come first; chained by the tasks themselves */
 };
 
-#define MUTEX_INIT { NULL, NULL }
+#define MUTEX_INIT                                                                                                     \
+	{                                                                                                              \
+		NULL, NULL                                                                                             \
+	}
 
 void mutex_init(struct mutex *m);
 void mutex_destroy(struct mutex *m);
@@ -41,7 +44,10 @@ void mutex_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 void mutex_assert_held(struct mutex *m);
 
-#define ATOMIC_INIT(value) { (value) }
+#define ATOMIC_INIT(value)                                                                                             \
+	{                                                                                                              \
+		(value)                                                                                                \
+	}
 
 #define SCHED_ATOMIC_RMW(bits, name, op)                                                                               \
 	static inline uint##bits##_t a##bits##_##name(struct atomic##bits *p, uint##bits##_t v)                        \
@@ -69,7 +75,7 @@ void mutex_assert_held(struct mutex *m);
 	SCHED_ATOMIC_RMW(bits, add, old + v)                                                                           \
 	SCHED_ATOMIC_RMW(bits, sub, old - v)                                                                           \
 	SCHED_ATOMIC_RMW(bits, or, old | v)                                                                            \
-	SCHED_ATOMIC_RMW(bits, and, old & v)                                                                           \
+	SCHED_ATOMIC_RMW(bits, and, old &v)                                                                            \
 	SCHED_ATOMIC_RMW(bits, xchg, v)                                                                                \
 	static inline bool a##bits##_cas(struct atomic##bits *p, uint##bits##_t *expect, uint##bits##_t v)             \
 	{                                                                                                              \
