@@ -371,6 +371,12 @@ static bool has_fd(uint8_t op)
 	return op == SOP_READ || op == SOP_WRITE || op == SOP_POLL_ADD;
 }
 
+/* Requests that hold a file; a canceller by descriptor holds it itself, and is found by others of its kind. */
+static bool holds_file(const struct sreq *q)
+{
+	return has_fd(q->op) || (q->op == SOP_ASYNC_CANCEL && (q->op_flags & IORING_ASYNC_CANCEL_FD));
+}
+
 static bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
 	const struct sreq *q = &f->s->reqs[r], *k;
@@ -387,9 +393,7 @@ static bool cancel_selects(const struct facts *f, const struct cancel_fact *c, u
 	default:
 		if (k->op_flags & IORING_ASYNC_CANCEL_ANY)
 			return true;
-		/* A canceller by descriptor holds that file itself. */
-		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && c->req != r &&
-		    !(has_fd(q->op) && same_fd(&k->fd, &q->fd)))
+		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_file(q) && same_fd(&k->fd, &q->fd)))
 			return false;
 		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) && k->cancel_op != q->op)
 			return false;
