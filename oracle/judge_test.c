@@ -119,6 +119,8 @@ static const struct lie lies[] = {
 	  "r0:8/16 b0 e0=1@0-0 b1 c:a=0 +2000000000 +2000000000 +2000000000 +2000000000 e1=0@0-1 E", "wait.late",
 	  RECF_EXACT },
 	{ HEAD "submit r\n a: nop drain\n", "r0:8/16 b0 e0=1@0-1 c:a=0 E pass=-125 pass=0", NULL, 0 },
+	{ HEAD "pipe p\nsubmit r\n a: cancel fd=p.in all async\n b: cancel fd=p.in all async\n",
+	  "r0:8/16 b0 e0=2@0-0 c:a=1 c:b=0 E f0=0,0", NULL, 0 },
 	/* timeouts */
 	{ HEAD "submit r\n t: timeout ts=20us\nwait r 1\n", "r0:8/16 b0 e0=1@0-0 b1 +30000 c:t=-62 e1=0@0-1", NULL,
 	  RECF_STAMPS },
