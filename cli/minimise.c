@@ -25,13 +25,13 @@ static const char help[] =
 	"\n"
 	"On sim the schedule is searched anew for each candidate and then made smaller too: the stream ends with the list of\n"
 	"choices that shows the finding, and showing it again takes one run. Elsewhere the schedule is the machine's: a\n"
-	"candidate is taken when it shows the finding twice in N runs, and how often the smallest one does is counted at the\n"
-	"end. Ctrl-C stops; what is smallest so far is written.\n"
+	"candidate is taken when it shows the finding in N runs half as often as FILE, and how rare the smallest one is, is\n"
+	"counted at the end. Ctrl-C stops; what is smallest so far is written.\n"
 	"\n"
 	"  --on RUNNER      sim (default), engine, kernel; of a record, the runner that made it\n"
 	"  --out FILE       writes the stream there instead of to stdout\n"
-	"  --times N        runs of one candidate at most (default 200; where the finding is rarer than that allows, as\n"
-	"                   many as it takes, 20000 at most). FILE itself gets 50 times as many to show it at all\n"
+	"  --times N        runs of one candidate at most (default: 200 on sim; elsewhere six times as many as one sighting\n"
+	"                   took in FILE, 20000 at most). FILE itself gets 50 times as many to show it at all\n"
 	"  --rule ID        looks for this: a rule (`cancel.enoent`), or a rule with roles as findings are named; `*` stands\n"
 	"                   for anything. `expectation/*`: an expectation that is not met. Default: what is found first\n"
 	"  --seed N         seed of the first run of each candidate (default: as in `augur run`)\n"
@@ -40,7 +40,15 @@ static const char help[] =
 	"\n"
 	"Exit status 0 when there is a stream to show; 1 when FILE does not show the finding, or no longer.\n";
 
-enum { DEFAULT_TIMES = 200, PATIENCE = 50, MOST_TIMES = 20000, RATE_RUNS = 1000, RATE_SECONDS = 30 };
+enum {
+	DEFAULT_TIMES = 200,
+	PATIENCE = 50,
+	SIGHTINGS = 3,
+	LEAST_TIMES = 40,
+	MOST_TIMES = 20000,
+	RATE_RUNS = 1000,
+	RATE_SECONDS = 30
+};
 
 struct minimise {
 	const char *on, *out, *ledger_dir, *scratch, *rule;
@@ -51,9 +59,11 @@ struct minimise {
 	struct repeat repeat;
 	struct shrink shrink;
 	bool exact; /* sim: a schedule, once found, is found again */
+	uint64_t sightings; /* elsewhere: how often a candidate is to show it in `times` runs */
 	/* of the candidate that is being run */
 	uint64_t hits, wanted;
-	bool hung, may_hang; /* a wait hit its bound and it was not seen; FILE itself does that */
+	uint64_t looked, hung; /* runs; those in which a wait hit its bound */
+	double may_hang; /* the share of them that is borne: FILE's own */
 	/* what is looked for: empty until FILE has shown something */
 	char want[FINDING_NAME];
 	char release[32];
@@ -132,9 +142,9 @@ static bool look(void *ctx, struct job *job, const struct outcome *o, uint64_t s
 	}
 	if (name && !m->hits++)
 		m->hit_seed = seed;
-	if (!name && !m->exact && hit_bound(&job->record))
-		m->hung = true;
-	return m->hits >= m->wanted || (m->hung && !m->may_hang);
+	m->looked++;
+	m->hung += !m->exact && hit_bound(&job->record);
+	return m->hits >= m->wanted || (!name && (double)m->hung > m->may_hang * (double)(m->looked + 20));
 }
 
 /* Up to `times` runs; 1 when it was seen as often as wanted. */
@@ -142,8 +152,7 @@ static int search(struct minimise *m, const struct stream *s, uint64_t times, ui
 {
 	int ret;
 
-	m->hits = 0;
-	m->hung = false;
+	m->hits = m->looked = m->hung = 0;
 	m->wanted = wanted;
 	ret = repeat_run(&m->repeat, s, times);
 	return ret < 0 ? ret : m->hits >= wanted;
@@ -178,7 +187,7 @@ static int shows_exactly(struct minimise *m, const struct stream *s)
 static int shows(void *ctx, const struct stream *s)
 {
 	struct minimise *m = ctx;
-	int ret = m->exact ? shows_exactly(m, s) : search(m, s, m->times, 2);
+	int ret = m->exact ? shows_exactly(m, s) : search(m, s, m->times, m->sightings);
 
 	/* A candidate that the environment refuses is not what we look for. */
 	if (ret < 0 && m->repeat.error) {
@@ -212,14 +221,28 @@ static enum exit_status say_not_seen(struct minimise *m, uint64_t runs)
 	return STATUS_FORBIDDEN;
 }
 
+/* On real time a candidate is to show it half as often as FILE did: in runs that are enough to tell. */
+static void choose_times(struct minimise *m, uint64_t hits, uint64_t runs)
+{
+	uint64_t times = 2 * SIGHTINGS * runs / hits;
+
+	if (m->exact)
+		return;
+	if (!m->times_given)
+		m->times = times < LEAST_TIMES ? LEAST_TIMES : times > MOST_TIMES ? MOST_TIMES : times;
+	m->sightings = m->times * hits / runs / 2;
+	if (!m->sightings)
+		m->sightings = 1;
+}
+
 /* Makes FILE show what is looked for, and chooses how often a candidate is run. Its own schedule comes first. */
 static enum exit_status see_it(struct minimise *m)
 {
 	struct stream *s = &m->subject.file.stream;
-	uint64_t before = m->repeat.runs, hits;
+	uint64_t before = m->repeat.runs;
 	int ret = 0;
 
-	m->may_hang = true;
+	m->may_hang = 1;
 	stream_copy_lean(m->work, s);
 	if (m->exact && s->schedule.kind) {
 		ret = search(m, m->work, 1, 1);
@@ -228,17 +251,15 @@ static enum exit_status see_it(struct minimise *m)
 		m->work->schedule = (struct schedule){ 0 };
 	}
 	if (ret == 0)
-		ret = search(m, m->work, PATIENCE * m->times, m->exact ? 1 : 3);
+		ret = search(m, m->work, PATIENCE * m->times, m->exact ? 1 : 2 * SIGHTINGS);
 	if (ret < 0 && ret != -EINTR)
 		return say_failed(m, ret);
 	if (m->hits == 0)
 		return say_not_seen(m, m->repeat.runs - before);
-	m->may_hang = m->hung;
+	m->may_hang = 2 * (double)m->hung / (double)m->looked;
 	if (m->exact && !m->schedule.kind)
 		m->schedule = (struct schedule){ .kind = SCHEDULE_WALK, .seed = m->hit_seed };
-	hits = (m->repeat.runs - before) / m->hits; /* so many runs for one */
-	if (!m->exact && !m->times_given && 5 * hits > m->times)
-		m->times = 5 * hits < MOST_TIMES ? 5 * hits : MOST_TIMES;
+	choose_times(m, m->hits, m->repeat.runs - before);
 	end_progress(m);
 	fprintf(stderr, "augur minimise: %s: %s, seen %" PRIu64 " times in %" PRIu64 " runs on %s %s\n",
 		m->subject.file.path, m->want, m->hits, m->repeat.runs - before, runner_names[m->repeat.runner],
