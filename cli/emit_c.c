@@ -382,9 +382,9 @@ static void do_write(const struct stream *s, unsigned int step, FILE *out)
 	const struct step *t = &s->steps[step];
 
 	if (is_eventfd(s, &t->fd)) {
-		fprintf(out, "\tunsigned long long value = %" PRIu64 "ull;\n\n\treturn direct_write(", t->value);
+		fputs("\treturn eventfd_add(", out);
 		put_fd(s, &t->fd, out);
-		fputs(", &value, sizeof(value));\n", out);
+		fprintf(out, ", %" PRIu64 "ull);\n", t->value);
 		return;
 	}
 	fprintf(out, "\tstatic char buf[%u];\n\n\tmemset(buf, %u, sizeof(buf));\n\treturn direct_write(",
