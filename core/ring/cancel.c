@@ -39,16 +39,20 @@ static bool io_cancel_names(const struct io_kiocb *req, const struct io_cancel_d
 	return !by_user_data || req->user_data == cd->data;
 }
 
-/* Twice within one pass: two workers may have the request as their current one, for one of them is on its way out. */
+/* Of several cancels of many at once the newest has a request to itself, or they would find it in turns for ever. Twice
+ * within one pass: two workers may have the request as their current one, for one of them is on its way out. */
 static bool io_cancel_seq_match(struct io_kiocb *req, const struct io_cancel_data *cd)
 {
 	uint64_t now = (uint64_t)cd->seq << 32 | cd->pass;
-	uint64_t last = a64_xchg(&req->cancel_seq, now);
+	uint64_t last = a64_load(&req->cancel_seq);
 
-	if (last >> 32 != cd->seq || last == now)
-		return true;
-	a64_store(&req->cancel_seq, last);
-	return false;
+	do {
+		int32_t newer = (int32_t)((uint32_t)(last >> 32) - cd->seq);
+
+		if (newer >= 0)
+			return newer == 0 && last == now;
+	} while (!a64_cas(&req->cancel_seq, &last, now));
+	return true;
 }
 
 bool io_cancel_req_match(struct io_kiocb *req, struct io_cancel_data *cd)
