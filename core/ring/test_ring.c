@@ -302,7 +302,7 @@ void settle(void)
 	struct tr r;
 
 	tr_open(&r, 1, DEFAULT);
-	tr_wait_ns(&r, 1, 10 * MS);
+	tr_wait_ns(&r, 1, 30 * MS);
 	tr_close(&r);
 }
 
