@@ -84,7 +84,7 @@ static void dying_task(void *arg)
 	tr_max_workers(r, 1, 0);
 	tr_read(r, 1, L, pipes[0].out, &bytes[0], 1); /* armed */
 	tr_nop(r, 2, 0);
-	tr_timeout(r, 3, 0, 30 * MS, 0);
+	tr_timeout(r, 3, 0, 300 * MS, 0);
 	tr_nop(r, 4, A | L);
 	tr_read(r, 5, 0, pipes[1].out, &bytes[1], 1); /* running in a worker */
 	T_OP(tr_submit(r), ==, 5);
