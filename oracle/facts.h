@@ -45,7 +45,7 @@ struct cancel_fact {
 	int32_t res;
 };
 
-enum { MAX_CANCELS = STREAM_MAX_REQS + 64 };
+enum { MAX_CANCELS = STREAM_MAX_RINGS * (STREAM_MAX_REQS + 64) + STREAM_MAX_REQS };
 
 struct facts {
 	const struct stream *s;

@@ -7,7 +7,7 @@
 #include "runner/run.h"
 
 enum {
-	MAX_PASSES = 16, /* ASYNC_CANCELs of the epilogue on one ring */
+	MAX_PASSES = STREAM_MAX_REQS + 64, /* ASYNC_CANCELs of the epilogue on one ring */
 	QUIET_ROUNDS = 2, /* release rounds in which nothing came of what was fed */
 };
 

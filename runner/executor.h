@@ -30,9 +30,9 @@
  *	    its REC_DATA. So for each pipe: bytes of successful WRITEs, direct writes and release writes = bytes read by
  *	    READs, direct reads and release reads + residue.
  * CANCEL   On each ring ASYNC_CANCEL with ANY|ALL, user_data REC_UD_CANCEL + n, n = 0, 1, ... per ring, until one
- *	    returns 0 (16 at most); if one finds something that does not come back, the next follows after DRAIN. On a
- *	    ring that consumed IO_DRAIN and has something pending an SQE might be deferred itself: there it is
- *	    SYNC_CANCEL, with a time-out.
+ *	    returns 0 (in bounds: a chain of hardlinked timers gives up one a pass); if one finds something that does
+ *	    not come back, the next follows after DRAIN. On a ring that consumed IO_DRAIN and has something pending an
+ *	    SQE might be deferred itself: there it is SYNC_CANCEL, with a time-out.
  * DRAIN    What is owed is waited for. If something is missing after 2 ms, RELEASE, CANCEL and DRAIN are done again,
  *	    with four times as long, up to the wait bound; a cancel that was lost shows in the second round. What is
  *	    owed even then is a REC_BOUND (flags PHASE_DRAIN), per ring.
