@@ -82,6 +82,15 @@ static unsigned int nr_pending(const struct run *x, unsigned int ring)
 	return n;
 }
 
+static unsigned int all_pending(const struct run *x)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < x->s->nr_rings; i++)
+		n += alive(x, i) ? nr_pending(x, i) : 0;
+	return n;
+}
+
 /* What the pending requests may wait for, of object `obj`: POLLIN and POLLOUT. */
 static unsigned int wanted(const struct run *x, unsigned int obj)
 {
@@ -411,11 +420,14 @@ void epilogue_run(struct run *x)
 	settle(x);
 	deadline = run_now(x) + x->be->wait_bound_ns;
 	do {
+		unsigned int before = all_pending(x);
+
 		release(x, deadline);
 		each_ring(x, cancel_ring, may_cancel);
 		x->slice_end = run_now(x) + slice < deadline ? run_now(x) + slice : deadline;
 		each_ring(x, drain_ring, owes);
-		slice *= 4;
+		/* Patience is for what does not move. A chain of hardlinked timers gives up one a round. */
+		slice = all_pending(x) < before ? FIRST_SLICE_NS : slice * 4;
 	} while (unfinished(x) && left_until(x, deadline) && !x->be->exiting());
 	for (unsigned int i = 0; i < x->s->nr_rings; i++)
 		if (alive(x, i) && x->ring[i].owed)

@@ -34,7 +34,7 @@
  *	    not come back, the next follows after DRAIN. On a ring that consumed IO_DRAIN and has something pending an
  *	    SQE might be deferred itself: there it is SYNC_CANCEL, with a time-out.
  * DRAIN    What is owed is waited for. If something is missing after 2 ms, RELEASE, CANCEL and DRAIN are done again,
- *	    with four times as long, up to the wait bound; a cancel that was lost shows in the second round. What is
+ *	    with four times as long where nothing came of it, up to the wait bound; a cancel that was lost shows in the second round. What is
  *	    owed even then is a REC_BOUND (flags PHASE_DRAIN), per ring.
  * FENCE    A NOP with IO_DRAIN, on rings that owe nothing and never saw CQE_SKIP_SUCCESS, if the stream has more than
  *	    plain NOPs. Not back within its bound: REC_BOUND with flags PHASE_FENCE.
