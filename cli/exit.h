@@ -10,7 +10,7 @@ enum exit_status {
 			       * not in canonical form */
 	STATUS_USAGE = 2, /* bad usage, or a stream, record or ledger entry that cannot be read; nothing was run */
 	STATUS_ENVIRONMENT = 3, /* a system call, a directory or a hand failed us; the message names call and errno */
-	STATUS_SKIPPED = 77, /* what was asked for cannot run on this machine */
+	STATUS_SKIPPED = 77, /* what was asked for cannot run on this machine, or a time-out on a kernel left it open */
 };
 
 /* The graver of two. A finding counts more than what kept us from looking further, and both more than a skipped leg. */

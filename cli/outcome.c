@@ -80,6 +80,7 @@ void outcome_of(const struct stream *s, const struct record *rec, const struct l
 	out->why = NULL;
 	out->event = 0;
 	out->hand_died = hand_died(rec);
+	out->on_kernel = rec->runner == RUNNER_KERNEL;
 	out->unjudged = judge(s, rec, oracle_profile(rec), &out->verdict, &out->why, &out->event) < 0;
 	if (out->unjudged)
 		return;
@@ -99,8 +100,10 @@ void outcome_of(const struct stream *s, const struct record *rec, const struct l
 
 enum exit_status outcome_status(const struct outcome *o)
 {
-	if (o->unjudged || o->nr_new || o->nr_broken || o->verdict.kind == UNDECIDED)
+	if (o->unjudged || o->nr_new || o->nr_broken)
 		return STATUS_FORBIDDEN;
+	if (o->verdict.kind == UNDECIDED)
+		return o->on_kernel && !o->hand_died ? STATUS_SKIPPED : STATUS_FORBIDDEN;
 	return STATUS_OK;
 }
 

@@ -29,6 +29,7 @@ struct outcome {
 	unsigned int nr_new; /* forbidden and not in the ledger */
 	unsigned int nr_known; /* forbidden and in the ledger */
 	bool hand_died; /* the hand was killed, hung or left; the engine's hands never should */
+	bool on_kernel; /* a time-out there proves nothing, and nobody can repeat it at will */
 	bool unjudged; /* judge() refused the record: `why`, at `event` */
 	const char *why;
 	unsigned int event;

@@ -87,6 +87,8 @@ static const struct lie lies[] = {
 	{ HEAD "pipe p\nsubmit r\n a: write fd=p.in len=8\n", "r0:8/16 b0 e0=1@0-1 c:a=-32 f0=0,0", "result.epipe", 0 },
 	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8\nsubmit r\n k: cancel target=a\n",
 	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 f0=0,0", "result.intr", 0 },
+	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8\n b: read fd=p.out len=8\nsubmit r\n k: cancel target=a\n",
+	  "r0:8/16 b0 e0=2@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 E c:b=-125 f0=0,0", NULL, 0 },
 	/* chains */
 	{ HEAD "submit r\n a: nop link\n b: nop\n", "r0:8/16 b0 e0=2@0-2 c:b=0 c:a=0", "chain.order", 0 },
 	{ HEAD "submit r\n a: read fd=none len=8 link\n b: nop\n", "r0:8/16 b0 e0=2@0-2 c:a=-9 c:b=0", "chain.sever",

@@ -558,5 +558,5 @@ const struct backend backend_kernel = {
 	.mmap = kernel_mmap,
 	.munmap = kernel_munmap,
 	.wait_bound_ns = 3000000000ull,
-	.probe_bound_ns = 2000000000ull,
+	.probe_bound_ns = 10000000000ull,
 };
