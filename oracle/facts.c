@@ -336,6 +336,14 @@ bool req_fails(const struct facts *f, unsigned int r, int32_t res)
 	}
 }
 
+bool req_may_be_silent(const struct facts *f, unsigned int r)
+{
+	for (unsigned int k = f->req[r].chain_first; k <= f->req[r].chain_last; k++)
+		if (f->s->reqs[k].sqe_flags & IOSQE_CQE_SKIP_SUCCESS)
+			return true;
+	return false;
+}
+
 /* A plain attempt of this request may be handed to a worker although nothing forces it. */
 static bool op_may_punt(const struct stream *s, unsigned int r)
 {

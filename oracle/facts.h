@@ -84,6 +84,15 @@ static inline bool req_posted_before_epilogue(const struct facts *f, unsigned in
 /* Did the request's own result fail it, in the sense that severs a soft link? */
 bool req_fails(const struct facts *f, unsigned int r, int32_t res);
 
+/* May it end without a CQE? CQE_SKIP_SUCCESS in its chain can silence it. */
+bool req_may_be_silent(const struct facts *f, unsigned int r);
+
+/* Does the descriptor belong to the object? */
+static inline bool fd_of_obj(const struct fdref *fd, unsigned int obj)
+{
+	return fd->kind == FD_OBJ && fd->obj == obj;
+}
+
 /* Can the request have been in the hands of an io-wq worker at some time? */
 bool req_may_be_iowq(const struct facts *f, unsigned int r);
 

@@ -39,14 +39,6 @@ static void one_cqe(struct court *c, uint32_t ev, uint32_t *next)
 		       res_name(e->res));
 }
 
-static bool may_be_silent(const struct facts *f, unsigned int r)
-{
-	for (unsigned int k = f->req[r].chain_first; k <= f->req[r].chain_last; k++)
-		if (f->s->reqs[k].sqe_flags & IOSQE_CQE_SKIP_SUCCESS)
-			return true;
-	return false;
-}
-
 /* Does somebody outside still get to see the completion of r? */
 static bool observable(const struct facts *f, unsigned int r)
 {
@@ -64,7 +56,7 @@ static void missing(struct court *c)
 	const struct facts *f = c->f;
 
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
-		if (f->req[r].consumed && f->req[r].cqe == NO_EVENT && !may_be_silent(f, r) && observable(f, r))
+		if (f->req[r].consumed && f->req[r].cqe == NO_EVENT && !req_may_be_silent(f, r) && observable(f, r))
 			accuse(c, f->exact ? R_CQE_MISSING : R_CQE_STUCK, f->rec->nr, r, REC_NO_REQ,
 			       "%s never completed, though all it could wait for was given and it was cancelled|one CQE",
 			       f->s->reqs[r].name);
@@ -81,7 +73,7 @@ static void bound_hit(struct court *c, uint32_t ev)
 		if (rf->ring != f->rec->ev[ev].ring || rf->end == NO_EVENT || rf->end > ev ||
 		    req_ended_before(f, r, ev))
 			continue;
-		if (!may_be_silent(f, r) && observable(f, r) && req_self_completing(f, r))
+		if (!req_may_be_silent(f, r) && observable(f, r) && req_self_completing(f, r))
 			accuse(c, f->exact ? R_WAIT_STRANDED : R_WAIT_STUCK, ev, r, REC_NO_REQ,
 			       "%s had not completed when nothing else could happen|completed: it needs nobody's help",
 			       f->s->reqs[r].name);
@@ -119,7 +111,7 @@ static void fence(struct court *c, uint32_t ev)
 	if (e->res != 0)
 		accuse(c, R_RESULT, ev, REC_NO_REQ, REC_NO_REQ, "the fence NOP ended %s|0", res_name(e->res));
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
-		if (f->req[r].consumed && f->req[r].ring == e->ring && !may_be_silent(f, r) &&
+		if (f->req[r].consumed && f->req[r].ring == e->ring && !req_may_be_silent(f, r) &&
 		    !req_ended_before(f, r, ev))
 			accuse(c, R_FENCE_ORDER, ev, r, REC_NO_REQ, "the drained fence completed before %s|after it",
 			       f->s->reqs[r].name);

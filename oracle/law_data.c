@@ -32,11 +32,6 @@ struct pipe_account {
 	uint32_t final; /* event of the last probe, or NO_EVENT */
 };
 
-static bool of_obj(const struct fdref *fd, unsigned int obj)
-{
-	return fd->kind == FD_OBJ && fd->obj == obj;
-}
-
 /* The epilogue's own write to the object: one byte, or 1 to an eventfd. */
 static bool is_feed(const struct rec_event *e, unsigned int obj)
 {
@@ -50,7 +45,7 @@ static void add_writers(const struct facts *f, unsigned int obj, struct pipe_acc
 		const struct sreq *q = &f->s->reqs[r];
 		const struct req_fact *rf = &f->req[r];
 
-		if (!rf->maybe || !of_obj(&q->fd, obj))
+		if (!rf->maybe || !fd_of_obj(&q->fd, obj))
 			continue;
 		if (q->op == SOP_READ && rf->cqe == NO_EVENT)
 			p->unseen_reader = true;
@@ -66,7 +61,7 @@ static void add_writers(const struct facts *f, unsigned int obj, struct pipe_acc
 		const struct step *st = &f->s->steps[i];
 		int64_t res = f->step_end[i] == NO_EVENT ? 0 : f->rec->ev[f->step_end[i]].res;
 
-		if (st->kind != STEP_WRITE || !of_obj(&st->fd, obj) || f->step_begin[i] == NO_EVENT)
+		if (st->kind != STEP_WRITE || !fd_of_obj(&st->fd, obj) || f->step_begin[i] == NO_EVENT)
 			continue;
 		p->w[TOKEN_STEP + i] = (struct writer){ true, res > 0 ? (uint64_t)res : 0, res > 0 ? (uint64_t)res : 0,
 							f->step_begin[i], f->step_end[i] };
@@ -90,13 +85,13 @@ static void add_data(const struct facts *f, unsigned int obj, uint32_t ev, struc
 	struct run run = { .begin = ev, .end = ev, .token = (uint8_t)e->flags, .n = e->a };
 
 	if (e->req != REC_NO_REQ) {
-		if (!of_obj(&f->s->reqs[e->req].fd, obj))
+		if (!fd_of_obj(&f->s->reqs[e->req].fd, obj))
 			return;
 		run.reader = e->req;
 		run.begin = f->req[e->req].begin;
 		run.end = f->req[e->req].cqe;
 	} else if (e->step != REC_NO_STEP) {
-		if (!of_obj(&f->s->steps[e->step].fd, obj))
+		if (!fd_of_obj(&f->s->steps[e->step].fd, obj))
 			return;
 		run.reader = READER_STEP + e->step;
 	} else {
@@ -196,7 +191,7 @@ static void counter_reqs(const struct facts *f, unsigned int obj, struct counter
 		const struct sreq *q = &f->s->reqs[r];
 		const struct req_fact *rf = &f->req[r];
 
-		if (!rf->maybe || !of_obj(&q->fd, obj) || (q->op != SOP_READ && q->op != SOP_WRITE))
+		if (!rf->maybe || !fd_of_obj(&q->fd, obj) || (q->op != SOP_READ && q->op != SOP_WRITE))
 			continue;
 		if (rf->cqe == NO_EVENT)
 			k->unseen = true;
@@ -217,9 +212,9 @@ static void counter_law(struct court *c, unsigned int obj)
 		const struct rec_event *e = &f->rec->ev[ev];
 		const struct step *st = e->step != REC_NO_STEP ? &f->s->steps[e->step] : NULL;
 
-		if (e->kind == REC_END && st && st->kind == STEP_WRITE && of_obj(&st->fd, obj) && e->res == 8)
+		if (e->kind == REC_END && st && st->kind == STEP_WRITE && fd_of_obj(&st->fd, obj) && e->res == 8)
 			k.in += st->value;
-		if (e->kind == REC_DATA && e->req == REC_NO_REQ && st && of_obj(&st->fd, obj))
+		if (e->kind == REC_DATA && e->req == REC_NO_REQ && st && fd_of_obj(&st->fd, obj))
 			k.out += e->a;
 		if (e->kind == REC_DATA && e->req == REC_NO_REQ && !st && e->obj == obj)
 			k.out += e->a;

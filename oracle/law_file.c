@@ -22,11 +22,6 @@ struct file_account {
 	bool unseen;
 };
 
-static bool of_obj(const struct fdref *fd, unsigned int obj)
-{
-	return fd->kind == FD_OBJ && fd->obj == obj;
-}
-
 static void add_puts(const struct facts *f, unsigned int obj, struct file_account *a)
 {
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
@@ -34,7 +29,7 @@ static void add_puts(const struct facts *f, unsigned int obj, struct file_accoun
 		const struct req_fact *rf = &f->req[r];
 		struct put p = { (uint8_t)(TOKEN_REQ + r), (uint16_t)r, (uint64_t)q->off, 0, 0, rf->begin, rf->cqe };
 
-		if (!rf->maybe || q->op != SOP_WRITE || !of_obj(&q->fd, obj))
+		if (!rf->maybe || q->op != SOP_WRITE || !fd_of_obj(&q->fd, obj))
 			continue;
 		if (rf->cqe == NO_EVENT)
 			p.most = rf->chain_failed ? 0 : q->len;
@@ -47,7 +42,7 @@ static void add_puts(const struct facts *f, unsigned int obj, struct file_accoun
 		const struct step *st = &f->s->steps[i];
 
 		/* Direct writes go to the file's own position. */
-		if (st->kind == STEP_WRITE && of_obj(&st->fd, obj) && f->step_begin[i] != NO_EVENT)
+		if (st->kind == STEP_WRITE && fd_of_obj(&st->fd, obj) && f->step_begin[i] != NO_EVENT)
 			a->vague = true;
 	}
 }
@@ -125,7 +120,7 @@ static void reads(struct court *c, unsigned int obj, const struct file_account *
 		const struct req_fact *rf = &f->req[r];
 		uint64_t at = (uint64_t)q->off, least, end;
 
-		if (q->op != SOP_READ || !of_obj(&q->fd, obj) || rf->cqe == NO_EVENT || rf->res < 0 || q->off < 0)
+		if (q->op != SOP_READ || !fd_of_obj(&q->fd, obj) || rf->cqe == NO_EVENT || rf->res < 0 || q->off < 0)
 			continue;
 		end = at + q->len;
 		least = at >= a->init ? 0 : (end < a->init ? end : a->init) - at;

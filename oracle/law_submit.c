@@ -128,14 +128,6 @@ static void inline_nops(struct court *c, unsigned int step)
 	}
 }
 
-static bool silent(const struct facts *f, unsigned int r)
-{
-	for (unsigned int k = f->req[r].chain_first; k <= f->req[r].chain_last; k++)
-		if (f->s->reqs[k].sqe_flags & IOSQE_CQE_SKIP_SUCCESS)
-			return true;
-	return false;
-}
-
 /* d is drained: everything submitted before it has ended first, everything after it ends later. Chains that fail
  * preparation are not held. A chain is drained as a whole when any member is. */
 static void drain_order(struct court *c, unsigned int d)
@@ -147,7 +139,8 @@ static void drain_order(struct court *c, unsigned int d)
 		const struct req_fact *rf = &f->req[r];
 		bool before = r < df->chain_first;
 
-		if (!rf->consumed || rf->ring != df->ring || rf->chain_failed || rf->chain_unknown || silent(f, r))
+		if (!rf->consumed || rf->ring != df->ring || rf->chain_failed || rf->chain_unknown ||
+		    req_may_be_silent(f, r))
 			continue;
 		if (f->s->reqs[r].op == SOP_LINK_TIMEOUT || (r >= df->chain_first && r <= df->chain_last))
 			continue;
@@ -169,7 +162,7 @@ static void drains(struct court *c)
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
 		const struct req_fact *rf = &f->req[r];
 
-		if (!rf->consumed || !(f->s->reqs[r].sqe_flags & IOSQE_IO_DRAIN) || silent(f, r))
+		if (!rf->consumed || !(f->s->reqs[r].sqe_flags & IOSQE_IO_DRAIN) || req_may_be_silent(f, r))
 			continue;
 		if (rf->chain_failed || rf->chain_unknown || f->ring[rf->ring].closed_early)
 			continue;
