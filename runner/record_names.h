@@ -1,4 +1,4 @@
-/* The words and fields of the record's text forms. Private to runner/. */
+/* The words and fields of the record's text forms, for runner/ and for those who alter records (corpora/lies). */
 #ifndef RUNNER_RECORD_NAMES_H
 #define RUNNER_RECORD_NAMES_H
 

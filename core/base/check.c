@@ -101,6 +101,11 @@ bool check_dies(const char *file, int line, const char *what, void (*fn)(void *)
 	return true;
 }
 
+const char *check_name(void)
+{
+	return now.name;
+}
+
 void check_skip(const char *why)
 {
 	pthread_mutex_lock(&now.lock);

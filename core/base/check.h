@@ -42,6 +42,9 @@ struct check_test {
  * 0: nothing failed; 1: something did; 2: a name is unknown, or there was nothing to run. */
 int check_main(int argc, char **argv, const struct check_test *tests, size_t n);
 
+/* The running test's name, as in the table: for functions that stand there more than once. */
+const char *check_name(void);
+
 /* The running test cannot run here; it is counted as skipped unless a check fails. Return after it. */
 void check_skip(const char *why);
 
