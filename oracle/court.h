@@ -47,6 +47,13 @@ enum rule_id {
 	R_ENGINE_DIED,
 	R_SIM_QUIESCENT,
 	R_HAND,
+	R_STATE_CANCEL,
+	R_STATE_RESULT,
+	R_STATE_ORDER,
+	R_STATE_VISIBLE,
+	R_STATE_DIRECT,
+	R_STATE_STRANDED,
+	R_STATE_BUDGET,
 	RULES,
 };
 
@@ -74,6 +81,8 @@ void law_lost(struct court *c, uint32_t ev);
 void law_cancels(struct court *c); /* law_cancel.c: cancels and their targets */
 void law_timeouts(struct court *c); /* law_timeout.c: timeouts, counted and linked */
 void law_data(struct court *c); /* law_data.c: bytes and counters */
+void law_states(
+	struct court *c); /* law_state.c: coupled requests, by sets of states; last, where the others are silent */
 void law_file(struct court *c, unsigned int obj); /* law_file.c, for law_data */
 
 #endif

@@ -356,11 +356,25 @@ static bool op_may_punt(const struct stream *s, unsigned int r)
 
 bool req_may_be_iowq(const struct facts *f, unsigned int r)
 {
+	return f->ring[f->req[r].ring].drains || req_may_be_iowq_undrained(f, r);
+}
+
+bool req_contended(const struct facts *f, unsigned int r)
+{
+	const struct sreq *q = &f->s->reqs[r];
+
+	for (unsigned int k = 0; k < f->s->nr_reqs; k++)
+		if (k != r && f->req[k].maybe && f->s->reqs[k].op == q->op && f->s->reqs[k].fd.kind == FD_OBJ &&
+		    f->s->reqs[k].fd.obj == q->fd.obj)
+			return true;
+	return false;
+}
+
+bool req_may_be_iowq_undrained(const struct facts *f, unsigned int r)
+{
 	const struct req_fact *rf = &f->req[r];
 	unsigned int last = rf->chain_last;
 
-	if (f->ring[rf->ring].drains)
-		return true;
 	if (f->s->reqs[last].sqe_flags & LINKS)
 		return true; /* an unterminated chain goes to io-wq as it is */
 	for (unsigned int k = rf->chain_first; k <= r; k++)
@@ -385,7 +399,7 @@ static bool holds_file(const struct sreq *q)
 	return has_fd(q->op) || (q->op == SOP_ASYNC_CANCEL && (q->op_flags & IORING_ASYNC_CANCEL_FD));
 }
 
-static bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
 	const struct sreq *q = &f->s->reqs[r], *k;
 	uint32_t keys = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_OP | IORING_ASYNC_CANCEL_ANY;

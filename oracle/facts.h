@@ -96,6 +96,15 @@ static inline bool fd_of_obj(const struct fdref *fd, unsigned int obj)
 /* Can the request have been in the hands of an io-wq worker at some time? */
 bool req_may_be_iowq(const struct facts *f, unsigned int r);
 
+/* Likewise, if no drain brings it there. */
+bool req_may_be_iowq_undrained(const struct facts *f, unsigned int r);
+
+/* Others do the same to the same object: woken together again and again, this one may be handed to a worker at last. */
+bool req_contended(const struct facts *f, unsigned int r);
+
+/* Would cancel c take request r, if it met it? Rings aside. */
+bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned int r);
+
 /* Can cancel c have met request r alive (in time), and does it select it? */
 bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 

@@ -88,7 +88,7 @@ static const struct lie lies[] = {
 	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8\nsubmit r\n k: cancel target=a\n",
 	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 f0=0,0", "result.intr", 0 },
 	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8\n b: read fd=p.out len=8\nsubmit r\n k: cancel target=a\n",
-	  "r0:8/16 b0 e0=2@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 E c:b=-125 f0=0,0", NULL, 0 },
+	  "r0:8/16 b0 e0=2@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 E c:b=-125 f0=0,0", "state.cancel", 0 },
 	/* chains */
 	{ HEAD "submit r\n a: nop link\n b: nop\n", "r0:8/16 b0 e0=2@0-2 c:b=0 c:a=0", "chain.order", 0 },
 	{ HEAD "submit r\n a: read fd=none len=8 link\n b: nop\n", "r0:8/16 b0 e0=2@0-2 c:a=-9 c:b=0", "chain.sever",
@@ -115,7 +115,7 @@ static const struct lie lies[] = {
 	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-114 settle=1 E w0=1 c:a=1 d:a=254*1 f0=0,0", "cancel.lost",
 	  RECF_EXACT },
 	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8 async\nsubmit r\n k: cancel target=a\n",
-	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-2 settle=1 E w0=1 c:a=1 d:a=254*1 f0=0,0", NULL, RECF_EXACT },
+	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-2 settle=1 E w0=1 c:a=1 d:a=254*1 f0=0,0", "state.cancel", RECF_EXACT },
 	{ HEAD "submit r\n a: nop async\n", "r0:8/16 b0 e0=1@0-0 settle=1 E c:a=-125", "wait.stranded", RECF_EXACT },
 	{ HEAD "submit r\n a: nop async\nwait r 1\n",
 	  "r0:8/16 b0 e0=1@0-0 b1 c:a=0 +2000000000 +2000000000 +2000000000 +2000000000 e1=0@0-1 E", "wait.late",
@@ -362,14 +362,14 @@ static void test_lies(void)
 	}
 }
 
-/* A rule nobody can break in this file is a rule nobody tests. */
+/* A rule nobody can break in this file is a rule nobody tests. Those on states have theirs in corpora/lies. */
 static void test_each_rule_has_its_lie(void)
 {
 	unsigned int nr;
 	const struct rule *rules = oracle_rules(&nr);
 
 	for (unsigned int i = 0; i < nr; i++) {
-		bool found = false;
+		bool found = !strncmp(rules[i].name, "state.", 6);
 
 		for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++)
 			found |= lies[k].rule && !strcmp(lies[k].rule, rules[i].name);

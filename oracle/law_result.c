@@ -93,18 +93,6 @@ static bool eventfd_refuses(const struct sreq *q)
 	return q->len != 8 || q->value == UINT64_MAX;
 }
 
-/* Others do the same to the same object: woken together again and again, this one may be handed to a worker at last. */
-static bool contended(const struct facts *f, unsigned int r)
-{
-	const struct sreq *q = &f->s->reqs[r];
-
-	for (unsigned int k = 0; k < f->s->nr_reqs; k++)
-		if (k != r && f->req[k].maybe && f->s->reqs[k].op == q->op && f->s->reqs[k].fd.kind == FD_OBJ &&
-		    f->s->reqs[k].fd.obj == q->fd.obj)
-			return true;
-	return false;
-}
-
 static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 {
 	const struct sreq *q = &f->s->reqs[r];
@@ -126,7 +114,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		     (o->kind == OBJ_PIPE && q->fd.end != (q->op == SOP_READ ? END_OUT : END_IN));
 		break;
 	case EINTR:
-		ok = o && o->kind != OBJ_FILE && (req_may_be_iowq(f, r) || contended(f, r) || dying(f, r));
+		ok = o && o->kind != OBJ_FILE && (req_may_be_iowq(f, r) || req_contended(f, r) || dying(f, r));
 		if (!ok) {
 			deny(a, R_RESULT_INTR, "no -EINTR: nothing waits for this one in a worker");
 			return;

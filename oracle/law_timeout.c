@@ -24,11 +24,24 @@ static void not_early(struct court *c, unsigned int r)
 		       res_name(f->req[r].res), elapsed(f, r), q->ts);
 }
 
-/* CQEs of the ring posted after the submit of r began and before its own. Timeouts that fired do not count as such, but
- * one that had fired and not posted when r was issued does. */
+/* A timeout submitted after r that fired, or was itself ended by its count: it is no completion to r. */
+static bool not_counted(const struct facts *f, unsigned int t, unsigned int r)
+{
+	return f->s->reqs[t].op == SOP_TIMEOUT && t > r && !f->req[t].chain_failed &&
+	       (f->req[t].res == -ETIME || f->req[t].res == 0);
+}
+
+/* CQEs of the ring posted after the submit of r began and before its own, as r counts them. One that had fired and not
+ * posted when r was issued does count. */
 static uint32_t posted_since(const struct facts *f, unsigned int r)
 {
-	return f->rec->ev[f->req[r].cqe].head - f->rec->ev[f->req[r].end].tail_before;
+	uint32_t head = f->rec->ev[f->req[r].cqe].head, n = head - f->rec->ev[f->req[r].end].tail_before;
+
+	for (unsigned int t = r + 1; t < f->s->nr_reqs; t++)
+		if (f->req[t].ring == f->req[r].ring && f->req[t].cqe != NO_EVENT && not_counted(f, t, r) &&
+		    (int32_t)(f->rec->ev[f->req[t].cqe].head - head) < 0)
+			n--;
+	return n;
 }
 
 static void counted(struct court *c, unsigned int r)
