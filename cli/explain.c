@@ -202,6 +202,11 @@ static void say(void *ctx, unsigned int req, const char *line)
 	printf("  %-8s  %s\n", e->subject.file.stream.reqs[req].name, line);
 }
 
+static void say_state(void *ctx, const char *line)
+{
+	printf("  %s\n", line);
+}
+
 static enum exit_status put_all(struct explain *e)
 {
 	const struct stream *s = &e->subject.file.stream;
@@ -216,6 +221,10 @@ static enum exit_status put_all(struct explain *e)
 	if (e->outcome.verdict.nr == 0 && !e->outcome.unjudged) {
 		printf("\nresults explained\n");
 		explain(s, rec, oracle_profile(rec), say, e, &why, &event);
+	}
+	if (!e->outcome.unjudged) {
+		printf("\nstates\n");
+		explain_states(s, rec, oracle_profile(rec), say_state, e, &why, &event);
 	}
 	putchar('\n');
 	e->outcome.nr_kept = e->outcome.verdict.nr = 0; /* said */

@@ -11,4 +11,10 @@ int explain(const struct stream *s, const struct record *rec, enum profile_id pr
 	    void (*say)(void *ctx, unsigned int req, const char *line), void *ctx, const char **why,
 	    unsigned int *event);
 
+/* The same by states, for each group of coupled requests: the steps of one way through the states that shows the record;
+ * or, where there is none, of one that leads as far as there is any, the event at which no state is left, and for each
+ * result that would have been allowed there how it could have come about. Calls say() for each line. */
+int explain_states(const struct stream *s, const struct record *rec, enum profile_id profile,
+		   void (*say)(void *ctx, const char *line), void *ctx, const char **why, unsigned int *event);
+
 #endif

@@ -4,94 +4,20 @@
 #include <string.h>
 
 #include "oracle/state.h"
-#include "stream/groups.h"
 
-enum { BUDGET = 20000 }; /* states, for one record */
-
-/* Memory for one question at a time; a judge does not call itself. */
-static _Thread_local struct {
-	struct plan plan;
-	struct times times;
-	struct facts facts; /* as they would be, had something else been seen */
-	uint8_t group_of[STREAM_MAX_REQS];
-} mem;
-
-static enum set_end ask(const struct facts *f, unsigned int group, uint32_t limit, unsigned int *where)
-{
-	unsigned int left = BUDGET;
-
-	times_tell(&mem.times, f, limit);
-	plan_make(&mem.plan, f, &mem.times, mem.group_of, group, limit);
-	return sets_run(&mem.plan, &left, where);
-}
-
-/* The first event with which no state is left, when all that comes later is not known. */
-static uint32_t first_event(const struct facts *f, unsigned int group)
-{
-	uint32_t lo = 0, hi = f->rec->nr; /* with lo events all is well, with hi it is not */
-	unsigned int where;
-
-	while (hi - lo > 1) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (ask(f, group, mid, &where) == SET_EMPTY)
-			hi = mid;
-		else
-			lo = mid;
-	}
-	return hi - 1;
-}
-
-/* ---- what would have been allowed there ---- */
-
+/* What would have been allowed there, as a list. */
 struct others {
 	char text[160];
 	unsigned int nr;
 };
 
-static bool would_do(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r, int32_t res)
+static void add_other(void *ctx, int32_t res, struct plan *p)
 {
-	unsigned int where;
-
-	memcpy(&mem.facts, f, sizeof(mem.facts));
-	mem.facts.req[r].res = res;
-	return ask(&mem.facts, group, ev + 1, &where) == SET_ALLOWED;
-}
-
-static void try_result(struct others *o, const struct facts *f, unsigned int group, uint32_t ev, unsigned int r,
-		       int32_t res)
-{
+	struct others *o = ctx;
 	size_t len = strlen(o->text);
 
-	if (res == f->req[r].res || !would_do(f, group, ev, r, res))
-		return;
-	snprintf(o->text + len, sizeof(o->text) - len, "%s%s", o->nr ? ", " : "", res_name(res));
-	o->nr++;
+	snprintf(o->text + len, sizeof(o->text) - len, "%s%s", o->nr++ ? ", " : "", res_name(res));
 }
-
-static void find_others(struct others *o, const struct facts *f, unsigned int group, uint32_t ev, unsigned int r)
-{
-	static const int32_t results[] = { 0, -ECANCELED, -EINTR, -ETIME, -EALREADY, -ENOENT };
-	static const uint8_t of[SOP_NR] = {
-		[SOP_NOP] = 0x03,     [SOP_READ] = 0x07,	   [SOP_WRITE] = 0x06,	      [SOP_POLL_ADD] = 0x02,
-		[SOP_TIMEOUT] = 0x0b, [SOP_TIMEOUT_REMOVE] = 0x33, [SOP_LINK_TIMEOUT] = 0x3a, [SOP_ASYNC_CANCEL] = 0x33,
-	};
-	const struct sreq *q = &f->s->reqs[r];
-
-	o->nr = 0;
-	o->text[0] = '\0';
-	for (unsigned int i = 0; i < sizeof(results) / sizeof(results[0]); i++)
-		if (of[q->op] >> i & 1)
-			try_result(o, f, group, ev, r, results[i]);
-	if (q->op != SOP_READ && q->op != SOP_WRITE)
-		return;
-	for (uint32_t n = 1; n <= q->len && n <= 64; n++)
-		try_result(o, f, group, ev, r, (int32_t)n);
-	if (q->len > 64)
-		try_result(o, f, group, ev, r, (int32_t)q->len);
-}
-
-/* ---- accusing ---- */
 
 /* A request that has to do with what became of r: whom it cancels, who cancels it, what stands before it. */
 static unsigned int concerned(const struct facts *f, unsigned int r, uint32_t ev)
@@ -123,26 +49,15 @@ static bool says_of_others(const struct facts *f, unsigned int r)
 	       f->req[r].res != -ECANCELED;
 }
 
-/* Had it been posted later than its call's return, would all be well? */
-static bool only_late(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r)
-{
-	unsigned int left = BUDGET, where;
-
-	times_tell(&mem.times, f, ev + 1);
-	plan_make(&mem.plan, f, &mem.times, mem.group_of, group, ev + 1);
-	mem.plan.member[mem.plan.member_of[r]].overflows = true;
-	return sets_run(&mem.plan, &left, &where) == SET_ALLOWED;
-}
-
 static void blame_cqe(struct court *c, unsigned int group, uint32_t ev)
 {
 	const struct facts *f = c->f;
 	unsigned int r = f->rec->ev[ev].req, other = concerned(f, r, ev);
 	enum rule_id rule = R_STATE_ORDER;
-	struct others o;
+	struct others o = { .nr = 0 };
 
-	find_others(&o, f, group, ev, r);
-	if (only_late(f, group, ev, r))
+	ask_others(f, group, ev, r, add_other, &o);
+	if (ask_late(f, group, ev, r))
 		rule = R_STATE_VISIBLE;
 	else if (says_of_others(f, r))
 		rule = R_STATE_CANCEL;
@@ -156,7 +71,7 @@ static void blame_cqe(struct court *c, unsigned int group, uint32_t ev)
 	       res_name(f->req[r].res), o.text);
 }
 
-static void blame(struct court *c, unsigned int group, unsigned int where)
+static void blame(struct court *c, unsigned int group)
 {
 	static const struct {
 		enum rule_id rule;
@@ -176,41 +91,37 @@ static void blame(struct court *c, unsigned int group, unsigned int where)
 			       "nothing can run any more, and a request is where it cannot stay|it went on" },
 		[ACT_EPILOGUE] = { R_STATE_ORDER, "no state is left after the last step|another course before it" },
 	};
-	uint32_t ev = first_event(c->f, group);
+	uint32_t ev = ask_first_event(c->f, group);
 	const struct act *a;
+	unsigned int where;
+	struct plan *p;
 
 	if (c->f->rec->ev[ev].kind == REC_CQE && c->f->rec->ev[ev].req != REC_NO_REQ) {
 		blame_cqe(c, group, ev);
 		return;
 	}
-	ask(c->f, group, ev + 1, &where);
-	a = &mem.plan.act[where < mem.plan.nr_acts ? where : mem.plan.nr_acts - 1];
+	ask_until(c->f, group, ev + 1, &p, &where);
+	a = &p->act[where < p->nr_acts ? where : p->nr_acts - 1];
 	accuse(c, acts[a->kind].rule, ev, REC_NO_REQ, REC_NO_REQ, acts[a->kind].text, "");
 }
 
 void law_states(struct court *c)
 {
 	const struct facts *f = c->f;
-	unsigned int nr, left = BUDGET, where;
+	unsigned int nr;
+	struct plan *p;
 
 	if (!f->complete || c->out->kind == FORBIDDEN || !f->s->nr_reqs)
 		return;
-	nr = stream_groups(f->s, mem.group_of);
-	times_tell(&mem.times, f, NO_EVENT);
+	nr = ask_groups(f);
 	for (unsigned int g = 0; g < nr; g++) {
-		enum set_end end;
+		enum set_end end = ask_group(f, g, &p);
 
-		plan_make(&mem.plan, f, &mem.times, mem.group_of, g, NO_EVENT);
-		if (!mem.plan.coupled)
-			continue;
-		end = sets_run(&mem.plan, &left, &where);
-		if (end == SET_BUDGET)
-			accuse(c, R_STATE_BUDGET, f->rec->nr, mem.plan.member[0].req, REC_NO_REQ,
+		if (end == SET_EMPTY)
+			blame(c, g);
+		else if (end == SET_BUDGET)
+			accuse(c, R_STATE_BUDGET, f->rec->nr, p->member[0].req, REC_NO_REQ,
 			       "the states of the %u requests coupled with %s are more than the budget|fewer states",
-			       mem.plan.nr, f->s->reqs[mem.plan.member[0].req].name);
-		else if (end == SET_EMPTY) {
-			blame(c, g, where);
-			times_tell(&mem.times, f, NO_EVENT);
-		}
+			       p->nr, f->s->reqs[p->member[0].req].name);
 	}
 }

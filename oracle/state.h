@@ -223,4 +223,23 @@ void sets_path(const struct plan *p,
 	       void (*say)(void *ctx, const struct plan *p, const struct state *before, const struct state *after),
 	       void *ctx);
 
+/* ---- questions ---- */
+
+/* How many groups the record has; before anything else is asked of it. */
+unsigned int ask_groups(const struct facts *f);
+/* The plans live until the next question. */
+enum set_end ask_group(const struct facts *f, unsigned int group, struct plan **plan);
+/* The same, when nothing is known of what was seen from event `limit` on. */
+enum set_end ask_until(const struct facts *f, unsigned int group, uint32_t limit, struct plan **plan,
+		       unsigned int *where);
+/* Of a group that is not allowed: the first event with which no state is left. */
+uint32_t ask_first_event(const struct facts *f, unsigned int group);
+/* Had r ended with `res` at event ev? Had it not been posted late? */
+bool ask_instead(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r, int32_t res,
+		 struct plan **plan);
+bool ask_late(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r);
+/* Every other result that r could have had at event ev; in found(), sets_path() tells how. */
+void ask_others(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r,
+		void (*found)(void *ctx, int32_t res, struct plan *plan), void *ctx);
+
 #endif

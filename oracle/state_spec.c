@@ -789,7 +789,8 @@ static void act_direct(struct spec *sp, struct state *s, const struct act *a)
 	if (*n == VAGUE) {
 		sp->emit(sp, s);
 	} else if (a->kind == ACT_WRITE) {
-		if (write_fits(t, *n, a->value) != (a->res > 0))
+		/* An eventfd that is as full as it gets is not writable, not even by nothing. */
+		if (a->res > 0 ? !write_fits(t, *n, a->value) : write_fits(t, *n, a->value) && *n < UINT64_MAX - 1)
 			return;
 		if (a->res > 0)
 			*n += a->value;

@@ -1,0 +1,117 @@
+/* Questions to the judge of states: of a whole record, of its beginning, of one in which something else was seen. */
+#include <errno.h>
+#include <string.h>
+
+#include "oracle/state.h"
+#include "stream/groups.h"
+
+enum { BUDGET = 20000 }; /* states, for one record */
+
+/* Memory for one question at a time; a judge does not call itself. */
+static _Thread_local struct {
+	struct plan plan;
+	struct times times;
+	struct facts facts; /* as they would be, had something else been seen */
+	uint8_t group_of[STREAM_MAX_REQS];
+	unsigned int left; /* of the budget */
+} mem;
+
+unsigned int ask_groups(const struct facts *f)
+{
+	mem.left = BUDGET;
+	times_tell(&mem.times, f, NO_EVENT);
+	return stream_groups(f->s, mem.group_of);
+}
+
+enum set_end ask_group(const struct facts *f, unsigned int group, struct plan **plan)
+{
+	unsigned int where;
+
+	*plan = &mem.plan;
+	plan_make(&mem.plan, f, &mem.times, mem.group_of, group, NO_EVENT);
+	return mem.plan.coupled ? sets_run(&mem.plan, &mem.left, &where) : SET_ALLOWED;
+}
+
+enum set_end ask_until(const struct facts *f, unsigned int group, uint32_t limit, struct plan **plan,
+		       unsigned int *where)
+{
+	static _Thread_local struct times times;
+	unsigned int left = BUDGET;
+
+	*plan = &mem.plan;
+	times_tell(&times, f, limit);
+	plan_make(&mem.plan, f, &times, mem.group_of, group, limit);
+	return sets_run(&mem.plan, &left, where);
+}
+
+uint32_t ask_first_event(const struct facts *f, unsigned int group)
+{
+	uint32_t lo = 0, hi = f->rec->nr; /* with lo events all is well, with hi it is not */
+	unsigned int where;
+	struct plan *p;
+
+	while (hi - lo > 1) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (ask_until(f, group, mid, &p, &where) == SET_EMPTY)
+			hi = mid;
+		else
+			lo = mid;
+	}
+	return hi - 1;
+}
+
+bool ask_instead(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r, int32_t res,
+		 struct plan **plan)
+{
+	unsigned int where;
+
+	memcpy(&mem.facts, f, sizeof(mem.facts));
+	mem.facts.req[r].res = res;
+	return ask_until(&mem.facts, group, ev + 1, plan, &where) == SET_ALLOWED;
+}
+
+bool ask_late(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r)
+{
+	static _Thread_local struct times times;
+	unsigned int left = BUDGET, where;
+	struct plan *p = &mem.plan;
+
+	times_tell(&times, f, ev + 1);
+	plan_make(p, f, &times, mem.group_of, group, ev + 1);
+	p->member[p->member_of[r]].overflows = true;
+	return sets_run(p, &left, &where) == SET_ALLOWED;
+}
+
+/* Is the content of the thing that r is about told? */
+static bool told(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r)
+{
+	unsigned int where;
+	struct plan *p;
+
+	ask_until(f, group, ev + 1, &p, &where);
+	return p->member[p->member_of[r]].obj != NOBODY && p->thing[p->member[p->member_of[r]].obj].crisp;
+}
+
+void ask_others(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r,
+		void (*found)(void *ctx, int32_t res, struct plan *plan), void *ctx)
+{
+	static const int32_t results[] = { 0, -ECANCELED, -EINTR, -ETIME, -EALREADY, -ENOENT };
+	static const uint8_t of[SOP_NR] = {
+		[SOP_NOP] = 0x03,     [SOP_READ] = 0x07,	   [SOP_WRITE] = 0x06,	      [SOP_POLL_ADD] = 0x02,
+		[SOP_TIMEOUT] = 0x0b, [SOP_TIMEOUT_REMOVE] = 0x33, [SOP_LINK_TIMEOUT] = 0x3a, [SOP_ASYNC_CANCEL] = 0x33,
+	};
+	const struct sreq *q = &f->s->reqs[r];
+	bool counts = q->op == SOP_READ || q->op == SOP_WRITE;
+	struct plan *p;
+	uint32_t n;
+
+	for (unsigned int i = 0; i < sizeof(results) / sizeof(results[0]); i++)
+		if ((of[q->op] >> i & 1) && results[i] != f->req[r].res && ask_instead(f, group, ev, r, results[i], &p))
+			found(ctx, results[i], p);
+	/* Counts: where what is there is told, only one of them fits. */
+	n = q->fd.kind == FD_OBJ && f->s->objs[q->fd.obj].kind == OBJ_EVENTFD ? 8 : told(f, group, ev, r) ? 1 : q->len;
+	for (; counts && n <= q->len; n = n < 64 || n == q->len ? n + 1 : q->len)
+		if ((int32_t)n != f->req[r].res && ask_instead(f, group, ev, r, (int32_t)n, &p))
+			found(ctx, (int32_t)n, p);
+}
