@@ -8,6 +8,17 @@
 
 #include "core/engine_internal.h"
 
+_Static_assert((int)ENGINE_TRACE_SUBMIT == (int)IO_TRACE_SUBMIT && (int)ENGINE_TRACE_QUEUED == (int)IO_TRACE_QUEUED &&
+		       (int)ENGINE_TRACE_WORKER == (int)IO_TRACE_WORKER &&
+		       (int)ENGINE_TRACE_ARMED == (int)IO_TRACE_ARMED && (int)ENGINE_TRACE_ENDED == (int)IO_TRACE_ENDED,
+	       "the ring's tracepoints are the engine's");
+
+void engine_trace(void (*fn)(void *ctx, unsigned int point, uint64_t user_data, int32_t res), void *ctx)
+{
+	io_trace_fn = fn;
+	io_trace_ctx = ctx;
+}
+
 const char *engine_profile(void)
 {
 	return "corrected";

@@ -61,6 +61,20 @@ void engine_wake_word(uint32_t *word);
 void engine_relax(void);
 uint64_t engine_now(void);
 
+/* ---- tracepoints ---- */
+
+enum engine_trace_point {
+	ENGINE_TRACE_SUBMIT, /* has passed preparation, is about to be linked or issued: io_submit_sqe */
+	ENGINE_TRACE_QUEUED, /* given to io-wq: io_queue_iowq */
+	ENGINE_TRACE_WORKER, /* a worker begins with it: io_wq_submit_work */
+	ENGINE_TRACE_ARMED, /* poll or timer armed: io_poll_req_insert, io_timeout_start */
+	ENGINE_TRACE_ENDED, /* its result is there, not yet posted: io_req_set_res */
+};
+
+/* Has fn called at each tracepoint (enum engine_trace_point), in the task or worker that gets there, with locks held: it
+ * calls nothing of the engine. NULL: nobody. Not while a run goes on; on threads fn has to cope with calls at once. */
+void engine_trace(void (*fn)(void *ctx, unsigned int point, uint64_t user_data, int32_t res), void *ctx);
+
 /* ---- descriptors ---- */
 
 int engine_pipe(int fds[2], unsigned int capacity, int flags); /* capacity 0: the default; flags: O_NONBLOCK */

@@ -79,11 +79,12 @@ static void put_act(struct teller *t, const struct plan *p, const struct act *a)
 		[ACT_EXIT] = "exit",
 		[ACT_CLOSE_RING] = "close of a ring",
 		[ACT_REST] = "nothing runs any more",
+		[ACT_STAGE] = "tracepoint",
 		[ACT_EPILOGUE] = "the last step is over",
 	};
 
 	put(t, "%s", words[a->kind]);
-	if (a->kind == ACT_CHAIN)
+	if (a->kind == ACT_CHAIN || a->kind == ACT_STAGE)
 		put(t, " of %s", name(p, a->m));
 	if (a->kind == ACT_WRITE || a->kind == ACT_READ || a->kind == ACT_CLOSE)
 		put(t, " of %s", p->f->s->objs[p->thing[a->m].obj].name);

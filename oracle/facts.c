@@ -257,6 +257,9 @@ static int note_event(struct facts *f, uint32_t ev, const char **why)
 				if (f->ring[i].closed == NO_EVENT)
 					f->ring[i].closed = ev;
 		return 0;
+	case REC_TRACE:
+		f->traced = true;
+		return 0;
 	case REC_HAND:
 		f->complete = false;
 		return 0;

@@ -61,6 +61,7 @@ struct facts {
 	uint32_t epilogue; /* first event of the epilogue, or NO_EVENT */
 	bool complete; /* the run came to its end and the record holds all of it */
 	bool exact; /* RECF_EXACT */
+	bool traced; /* there are tracepoints */
 };
 
 int facts_gather(struct facts *f, const struct stream *s, const struct record *rec, enum profile_id profile,

@@ -89,6 +89,7 @@ static void blame(struct court *c, unsigned int group)
 				     "no state is left when the ring is closed|another course before it" },
 		[ACT_REST] = { R_STATE_STRANDED,
 			       "nothing can run any more, and a request is where it cannot stay|it went on" },
+		[ACT_STAGE] = { R_STATE_ORDER, "a request is seen where no way through the states leads it|elsewhere" },
 		[ACT_EPILOGUE] = { R_STATE_ORDER, "no state is left after the last step|another course before it" },
 	};
 	uint32_t ev = ask_first_event(c->f, group);

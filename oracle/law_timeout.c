@@ -24,10 +24,16 @@ static void not_early(struct court *c, unsigned int r)
 		       res_name(f->req[r].res), elapsed(f, r), q->ts);
 }
 
-/* A timeout submitted after r that fired, or was itself ended by its count: it is no completion to r. */
+/* Was r armed by its submit, before anything that was submitted after it? */
+static bool armed_at_once(const struct facts *f, unsigned int r)
+{
+	return f->req[r].chain_first == r && !req_may_be_iowq(f, r);
+}
+
+/* A timeout armed after r that fired, or was itself ended by its count: it is no completion to r. */
 static bool not_counted(const struct facts *f, unsigned int t, unsigned int r)
 {
-	return f->s->reqs[t].op == SOP_TIMEOUT && t > r && !f->req[t].chain_failed &&
+	return armed_at_once(f, r) && f->s->reqs[t].op == SOP_TIMEOUT && t > r && !f->req[t].chain_failed &&
 	       (f->req[t].res == -ETIME || f->req[t].res == 0);
 }
 

@@ -41,6 +41,9 @@
  * from others. What each request ended with is known beforehand, from the record: a step that would end it otherwise is
  * not taken. With `limit` only CQEs reaped before that event are known, and what is not known may end in any way.
  *
+ * A record with tracepoints (REC_TRACE, along a known schedule) says where requests are: then each hidden step lies
+ * between two observations, and the same spec runs without search.
+ *
  * Posts of one ring are in a known order. When each was made is known within a window: after the last look at the CQ
  * tail that did not show it, before the first that did.
  *
@@ -118,6 +121,7 @@ enum act_kind {
 	ACT_EXIT, /* task `m` exits: its requests are loose */
 	ACT_CLOSE_RING, /* ring `m` is closed: likewise */
 	ACT_REST, /* sim: on ring `m` nothing can run any more */
+	ACT_STAGE, /* sim, traced: member `m` is seen where `value` says (enum rec_trace) */
 	ACT_EPILOGUE, /* the runner ends what is left: from here on everything may be cancelled */
 };
 
@@ -135,7 +139,7 @@ struct post {
 	uint32_t event;
 };
 
-enum { PLAN_MAX_ACTS = 512 };
+enum { PLAN_MAX_ACTS = 2048 };
 
 /* An object of the group. */
 struct thing {
@@ -160,6 +164,7 @@ struct plan {
 	uint16_t reaper; /* interval from which on the epilogue cancels */
 	bool coupled; /* there is something to ask; otherwise the other laws say it all */
 	bool hunts; /* it has a cancel of many: its way through a worker matters to others */
+	bool traced; /* the record has tracepoints */
 	bool too_long; /* more acts than a plan holds */
 };
 
@@ -175,6 +180,14 @@ void times_tell(struct times *t, const struct facts *f, uint32_t limit);
 /* Lays out one group. group_of as stream_groups() fills it. */
 void plan_make(struct plan *p, const struct facts *f, const struct times *t, const uint8_t *group_of,
 	       unsigned int group, uint32_t limit);
+
+struct act *plan_act(struct plan *p, enum act_kind kind, unsigned int m, uint32_t event, unsigned int sub);
+
+/* Records with tracepoints. Does one say when the chain of member m was whole, and issued? Adds the act of the one at ev.
+ * What is seen while a call or an issue goes on is seen at its end: where in between the call did its work is not told. */
+bool trace_tells_submit(const struct plan *p, unsigned int m);
+void trace_add(struct plan *p, uint32_t ev);
+void trace_settle(struct plan *p);
 
 /* ---- one state ---- */
 

@@ -270,7 +270,7 @@ static void match_cancels(struct plan *p)
 
 /* ---- acts and posts ---- */
 
-static struct act *add_act(struct plan *p, enum act_kind kind, unsigned int m, uint32_t event, unsigned int sub)
+struct act *plan_act(struct plan *p, enum act_kind kind, unsigned int m, uint32_t event, unsigned int sub)
 {
 	struct act *a = &p->act[p->nr_acts];
 
@@ -302,9 +302,7 @@ static void add_direct(struct plan *p, const struct step *st, unsigned int step,
 	if (t == NOBODY || end == NO_EVENT)
 		return;
 	if (st->kind == STEP_CLOSE) {
-		add_act(p, ACT_CLOSE, t, ev, 2);
-		if (p->closed[t][st->fd.end] == UINT16_MAX)
-			p->closed[t][st->fd.end] = (uint16_t)p->nr_acts;
+		plan_act(p, ACT_CLOSE, t, ev, 2)->value = st->fd.end;
 		return;
 	}
 	if (e->res < 0 && e->res != -EAGAIN)
@@ -312,7 +310,7 @@ static void add_direct(struct plan *p, const struct step *st, unsigned int step,
 	if (st->kind == STEP_WRITE ? p->thing[t].kind == OBJ_PIPE && e->res <= 0 :
 				     p->thing[t].kind == OBJ_PIPE && !st->len)
 		return;
-	a = add_act(p, st->kind == STEP_WRITE ? ACT_WRITE : ACT_READ, t, ev, 2);
+	a = plan_act(p, st->kind == STEP_WRITE ? ACT_WRITE : ACT_READ, t, ev, 2);
 	a->res = (int32_t)e->res;
 	a->value = e->res > 0 ? (uint64_t)e->res : 0;
 	if (p->thing[t].kind != OBJ_EVENTFD || (e->res <= 0 && st->kind == STEP_READ))
@@ -333,12 +331,12 @@ static void add_submit(struct plan *p, const struct step *st, uint32_t ev, bool 
 
 		if (m == NOBODY || (!returned && p->member[m].first != m))
 			continue;
-		if (!returned)
-			add_act(p, ACT_CHAIN, m, ev, 2);
+		if (!returned && !trace_tells_submit(p, m))
+			plan_act(p, ACT_CHAIN, m, ev, 2);
 		any |= !p->member[m].async;
 	}
 	if (any && returned)
-		add_act(p, ACT_RETURN, st->ring, ev, 0)->value = st->first_req;
+		plan_act(p, ACT_RETURN, st->ring, ev, 0)->value = st->first_req;
 }
 
 static void add_step(struct plan *p, uint32_t ev)
@@ -353,11 +351,11 @@ static void add_step(struct plan *p, uint32_t ev)
 	if (st->kind == STEP_WRITE || st->kind == STEP_READ || st->kind == STEP_CLOSE)
 		add_direct(p, st, e->step, ev);
 	else if (st->kind == STEP_CLOSE_RING)
-		add_act(p, ACT_CLOSE_RING, st->ring, ev, 2);
+		plan_act(p, ACT_CLOSE_RING, st->ring, ev, 2);
 	else if (st->kind == STEP_EXIT_THREAD)
-		add_act(p, ACT_EXIT, st->task, ev, 2);
+		plan_act(p, ACT_EXIT, st->task, ev, 2);
 	else if (st->kind == STEP_EXIT_PROCESS)
-		add_act(p, ACT_EXIT, NOBODY, ev, 2);
+		plan_act(p, ACT_EXIT, NOBODY, ev, 2);
 }
 
 static void add_acts(struct plan *p)
@@ -369,11 +367,26 @@ static void add_acts(struct plan *p)
 
 		if ((e->kind == REC_BEGIN || e->kind == REC_END) && e->step != REC_NO_STEP)
 			add_step(p, ev);
+		else if (e->kind == REC_TRACE && e->req < f->s->nr_reqs)
+			trace_add(p, ev);
 		else if (ev == f->epilogue)
-			p->reaper = (uint16_t)(add_act(p, ACT_EPILOGUE, 0, ev, 0) - p->act + 1);
+			plan_act(p, ACT_EPILOGUE, 0, ev, 0);
 		else if (e->kind == REC_BOUND && f->exact && e->flags == PHASE_SETTLE && e->step == REC_NO_STEP &&
 			 e->ring < STREAM_MAX_RINGS)
-			add_act(p, ACT_REST, e->ring, ev, 0);
+			plan_act(p, ACT_REST, e->ring, ev, 0);
+	}
+}
+
+/* From which interval on an end is closed, and the epilogue cancels. */
+static void note_places(struct plan *p)
+{
+	for (unsigned int i = 0; i < p->nr_acts; i++) {
+		const struct act *a = &p->act[i];
+
+		if (a->kind == ACT_EPILOGUE)
+			p->reaper = (uint16_t)(i + 1);
+		if (a->kind == ACT_CLOSE && p->closed[a->m][a->value] == UINT16_MAX)
+			p->closed[a->m][a->value] = (uint16_t)(i + 1);
 	}
 }
 
@@ -425,6 +438,7 @@ void plan_make(struct plan *p, const struct facts *f, const struct times *t, con
 	p->nr = p->nr_acts = p->nr_things = 0;
 	p->reaper = UINT16_MAX;
 	p->too_long = p->hunts = false;
+	p->traced = f->traced;
 	memset(p->nr_posts, 0, sizeof(p->nr_posts));
 	memset(p->member_of, NOBODY, sizeof(p->member_of));
 	memset(p->closed, 0xff, sizeof(p->closed));
@@ -443,5 +457,8 @@ void plan_make(struct plan *p, const struct facts *f, const struct times *t, con
 		p->member[i].overflows = t->overflows[p->member[i].ring];
 	match_cancels(p);
 	add_acts(p);
+	if (p->traced)
+		trace_settle(p);
+	note_places(p);
 	add_posts(p, t);
 }

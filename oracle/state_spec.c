@@ -59,7 +59,7 @@ static bool is_ready(const struct spec *sp, const struct state *s, unsigned int 
 	case SOP_READ:
 		return n > 0;
 	case SOP_WRITE:
-		return pipe || n + q->value >= n;
+		return pipe || n < UINT64_MAX - 1; /* writable, though it need not have room for so much */
 	default:
 		/* A pipe of one page says POLLOUT only when nothing is in it. */
 		if (pipe && q->fd.end == END_IN)
@@ -360,7 +360,8 @@ static void say_zero(struct spec *sp, const struct state *from, const struct can
 /* It finds t running: -EALREADY, and a signal. */
 static void say_already(struct spec *sp, const struct state *from, const struct cancel *c, unsigned int t)
 {
-	uint16_t has = c->timers ? ST_FIRED : LINGERS;
+	const struct member *k = &sp->p->member[t];
+	uint16_t has = c->timers ? ST_FIRED : LINGERS | (k->async || k->may_iowq ? ST_DONEC : 0);
 	struct state s = *from;
 
 	if (!(s.mask[t] & (has | ST_LOOSE)))
@@ -425,7 +426,7 @@ static void say_count(struct spec *sp, const struct state *from, const struct ca
 		if (rest & ST_LOOSE)
 			continue;
 		if (rest & ST_RUN)
-			rest = (uint16_t)((rest & ~ST_RUN) | ST_RUNS);
+			rest = (uint16_t)((rest & ~(sp->p->member[c->m].shallow ? 0 : ST_RUN)) | ST_RUNS);
 		if (taken && cancellable(&sp->p->member[t]))
 			rest |= sp->p->member[t].pieces ? ST_DONE : ST_DONEC;
 		s.mask[t] = rest | (sp->p->member[c->m].shallow ? taken & ST_QUEUED : 0);
@@ -814,7 +815,8 @@ static uint16_t resting(const struct spec *sp, const struct state *s, unsigned i
 
 	if (k->timer || waits)
 		rest |= ST_ARMED;
-	if (waits)
+	if (waits || (k->op == SOP_WRITE && k->obj != NOBODY && known(sp, s, m) &&
+		      !write_fits(&sp->p->thing[k->obj], s->thing[k->obj], k->value)))
 		rest |= ST_RUN;
 	return rest;
 }
@@ -831,6 +833,23 @@ static void act_rest(struct spec *sp, struct state *s, const struct act *a)
 			return;
 	}
 	sp->emit(sp, s);
+}
+
+/* Seen at a tracepoint. What a canceller or the end of its time does to a request shows in the result it has then. */
+static void act_stage(struct spec *sp, struct state *s, const struct act *a)
+{
+	static const uint16_t there[] = {
+		[TRACE_QUEUED] = ST_QUEUED,
+		[TRACE_WORKER] = ST_WORKER,
+		[TRACE_ARMED] = ST_ARMED | ST_READY | ST_RUNS, /* woken or signalled in the act of arming */
+		[TRACE_ENDED] = ST_ENDED | ST_FIRED | ST_POSTED,
+	};
+
+	if (a->value < sizeof(there) / sizeof(there[0]) && there[a->value] && !sp->p->member[a->m].refused &&
+	    !(s->mask[a->m] & (ST_IDLE | ST_LOOSE)))
+		s->mask[a->m] &= there[a->value];
+	if (s->mask[a->m])
+		sp->emit(sp, s);
 }
 
 void spec_act(struct spec *sp, const struct state *from, const struct act *a)
@@ -856,6 +875,9 @@ void spec_act(struct spec *sp, const struct state *from, const struct act *a)
 		return;
 	case ACT_REST:
 		act_rest(sp, &s, a);
+		return;
+	case ACT_STAGE:
+		act_stage(sp, &s, a);
 		return;
 	case ACT_EPILOGUE:
 		for (unsigned int t = 0; t < sp->p->nr_things; t++)

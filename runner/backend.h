@@ -38,6 +38,10 @@ struct backend {
 	void (*relax)(void); /* a moment in user mode */
 	void (*nap)(uint64_t ns); /* sleep about so long; may return early */
 
+	/* Has fn called at the tracepoints of a run (enum rec_trace), one call at a time; NULL: no more. NULL where there
+	 * are none. Not while tasks of the run exist. */
+	void (*trace)(void (*fn)(void *ctx, unsigned int point, uint64_t user_data, int32_t res), void *ctx);
+
 	/* descriptors; all reads and writes here never sleep (-EAGAIN instead) */
 	int (*pipe)(int fds[2], unsigned int capacity, int flags);
 	int (*eventfd)(uint64_t count, int flags);

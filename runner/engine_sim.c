@@ -2,10 +2,16 @@
 #include "core/engine.h"
 #include "runner/engine_backend.h"
 
+_Static_assert((int)TRACE_SUBMIT == (int)ENGINE_TRACE_SUBMIT && (int)TRACE_QUEUED == (int)ENGINE_TRACE_QUEUED &&
+		       (int)TRACE_WORKER == (int)ENGINE_TRACE_WORKER && (int)TRACE_ARMED == (int)ENGINE_TRACE_ARMED &&
+		       (int)TRACE_ENDED == (int)ENGINE_TRACE_ENDED,
+	       "a record names tracepoints as the engine does");
+
 const struct backend backend_engine = {
 	.runner = RUNNER_SIM,
 	.record_flags = RECF_FRESH | RECF_STAMPS | RECF_EXACT,
 	ENGINE_BACKEND_CALLS,
+	.trace = engine_trace, /* one task runs at a time, and none is preempted in a tracepoint */
 	.wait_bound_ns = 10000000000ull,
 	.probe_bound_ns = 2000000000ull,
 };

@@ -433,6 +433,24 @@ static void run_again(struct run *x)
 	}
 }
 
+/* ---- tracepoints ---- */
+
+static void traced(void *ctx, unsigned int point, uint64_t user_data, int32_t res)
+{
+	struct run *x = ctx;
+	struct rec_event *e;
+
+	if (!user_data || user_data > x->s->nr_reqs)
+		return; /* the epilogue's own */
+	e = note(x, REC_TRACE);
+	e->task = STREAM_NONE;
+	e->step = REC_NO_STEP;
+	e->req = (uint16_t)(user_data - 1);
+	e->flags = point;
+	e->res = res;
+	note_commit(x, e);
+}
+
 /* ---- the whole ---- */
 
 int executor_run(const struct backend *be, const struct stream *s, const struct executor_options *opt,
@@ -444,6 +462,8 @@ int executor_run(const struct backend *be, const struct stream *s, const struct 
 	if (!x->arena || !x->scratch)
 		return failed(x, "mmap of", "the buffers", -ENOMEM);
 	sqe_layout(x);
+	if (opt->trace && be->trace)
+		be->trace(traced, x);
 	ret = make_objects(x);
 	if (!ret && opt->reuse && may_reuse(x)) {
 		run_again(x);
@@ -456,6 +476,8 @@ int executor_run(const struct backend *be, const struct stream *s, const struct 
 	close_objects(x);
 	if (x->arena_used > ARENA_KEEP)
 		madvise(x->arena, x->arena_used, MADV_DONTNEED);
+	if (opt->trace && be->trace)
+		be->trace(NULL, NULL);
 	if (!ret)
 		rec->flags |= RECF_COMPLETE;
 	return ret;

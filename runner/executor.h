@@ -62,6 +62,7 @@
 #include "stream/model.h"
 
 struct executor_options {
+	bool trace; /* record the back end's tracepoints, where it has some: REC_TRACE */
 	uint64_t luck; /* seeds the spins between actions on real time; 0: none */
 	/* Run in the caller's own thread, and keep the ring for the next stream: for benchmarks. Ignored for streams that
 	 * exit, have several tasks or rings, close their ring, or use IO_DRAIN or CQE_SKIP_SUCCESS. Needs a back end whose

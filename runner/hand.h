@@ -23,6 +23,7 @@ struct job_options {
 	uint64_t seed; /* sim: seed of the walk; elsewhere: the luck (0: none) */
 	bool replay; /* sim: by the decisions in the stream */
 	bool reuse; /* executor_options.reuse */
+	bool trace; /* executor_options.trace */
 	uint32_t repeat; /* benchmarks: run the stream so often, keep the last record; 0 and 1: once */
 };
 

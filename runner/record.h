@@ -44,6 +44,7 @@ enum rec_kind {
 	REC_EXIT, /* task: has exited (thread or process); res: wait status of the process, 0 for a thread */
 	REC_HAND, /* written by whoever watches the hand. flags: enum rec_hand; a: signal or limit */
 	REC_SIM, /* written by augur-sim at the end. flags: enum rec_sim; a: hash of the choices; res: number of choices */
+	REC_TRACE, /* sim, when asked for: req has got somewhere. flags: enum rec_trace; res: what it ends with, in the end */
 	REC_KINDS,
 };
 
@@ -82,6 +83,14 @@ enum rec_sim {
 	SIM_DONE, /* the run came to its end */
 	SIM_QUIESCENT, /* nothing can ever run again, and the run was not at its end */
 	SIM_RUNAWAY, /* it went on for longer than any run may */
+};
+
+enum rec_trace {
+	TRACE_SUBMIT, /* consumed, about to be linked or issued */
+	TRACE_QUEUED, /* on a list of io-wq */
+	TRACE_WORKER, /* in a worker */
+	TRACE_ARMED, /* poll or timer armed */
+	TRACE_ENDED, /* has its result, and has not posted */
 };
 
 struct rec_event {

@@ -12,10 +12,10 @@
 /* ---- names ---- */
 
 static const char *const kind_names[REC_KINDS] = {
-	[REC_RING] = "ring",   [REC_OBJ] = "obj",   [REC_BEGIN] = "begin", [REC_END] = "end",
-	[REC_CQE] = "cqe",     [REC_DATA] = "data", [REC_BOUND] = "bound", [REC_EPILOGUE] = "epilogue",
-	[REC_FINAL] = "final", [REC_RUN] = "run",   [REC_EXIT] = "exit",   [REC_HAND] = "hand",
-	[REC_SIM] = "sim",
+	[REC_RING] = "ring",   [REC_OBJ] = "obj",     [REC_BEGIN] = "begin", [REC_END] = "end",
+	[REC_CQE] = "cqe",     [REC_DATA] = "data",   [REC_BOUND] = "bound", [REC_EPILOGUE] = "epilogue",
+	[REC_FINAL] = "final", [REC_RUN] = "run",     [REC_EXIT] = "exit",   [REC_HAND] = "hand",
+	[REC_SIM] = "sim",     [REC_TRACE] = "trace",
 };
 
 static const char *const phase_names[] = {
@@ -267,11 +267,29 @@ static void show_sim(const struct rec_event *e, const struct stream *s, struct t
 		    e->flags < NR(ends) ? ends[e->flags] : "?");
 }
 
+static void show_trace(const struct rec_event *e, const struct stream *s, struct text *out)
+{
+	static const char *const points[] = {
+		[TRACE_SUBMIT] = "submit_req", [TRACE_QUEUED] = "queue_async_work",
+		[TRACE_WORKER] = "worker",     [TRACE_ARMED] = "armed",
+		[TRACE_ENDED] = "ended",
+	};
+
+	text_printf(out, "    %s", e->flags < NR(points) ? points[e->flags] : "?");
+	text_pad(out, COL_WHO);
+	if (e->req < s->nr_reqs)
+		text_put(out, s->reqs[e->req].name);
+	if (e->flags == TRACE_ENDED) {
+		text_pad(out, COL_RESULT);
+		stream_print_result(e->res, out);
+	}
+}
+
 static void (*const shows[REC_KINDS])(const struct rec_event *e, const struct stream *s, struct text *out) = {
-	[REC_RING] = show_ring,	  [REC_OBJ] = show_obj,	  [REC_BEGIN] = show_begin, [REC_END] = show_end,
-	[REC_CQE] = show_cqe,	  [REC_DATA] = show_data, [REC_BOUND] = show_bound, [REC_EPILOGUE] = show_epilogue,
-	[REC_FINAL] = show_final, [REC_RUN] = show_run,	  [REC_EXIT] = show_exit,   [REC_HAND] = show_hand,
-	[REC_SIM] = show_sim,
+	[REC_RING] = show_ring,	  [REC_OBJ] = show_obj,	    [REC_BEGIN] = show_begin, [REC_END] = show_end,
+	[REC_CQE] = show_cqe,	  [REC_DATA] = show_data,   [REC_BOUND] = show_bound, [REC_EPILOGUE] = show_epilogue,
+	[REC_FINAL] = show_final, [REC_RUN] = show_run,	    [REC_EXIT] = show_exit,   [REC_HAND] = show_hand,
+	[REC_SIM] = show_sim,	  [REC_TRACE] = show_trace,
 };
 
 void record_line(const struct record *rec, unsigned int event, const struct stream *s, struct text *out)

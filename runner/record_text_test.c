@@ -39,6 +39,7 @@ static const struct rec_event events[] = {
 	{ REC_RUN, N, N, 0, NS, NR, 9000, 4, 0, REC_BYTE_RELEASE, 0, 0, 0 },
 	{ REC_EXIT, 0, N, N, 2, NR, 9000, 0, 11, 0, 0, 0, 0 },
 	{ REC_HAND, N, N, N, NS, NR, 9000, 9, 0, HAND_KILLED, 0, 0, 0 },
+	{ REC_TRACE, N, N, N, NS, 0, 9000, 0, -ECANCELED, TRACE_ENDED, 0, 0, 0 },
 	{ REC_SIM, N, N, N, NS, NR, UINT64_MAX, 0x1234, 77, SIM_QUIESCENT, 0, 0, 0 },
 };
 
@@ -137,8 +138,8 @@ static void test_refused(void)
 	refused("flags fresh complete", "flags frosh", "expected fresh");
 	refused("  b: nop", "  b: nap", "nap");
 	refused("stream 9", "stream 8", "");
-	refused("events 14", "events 13", "expected `end`");
-	refused("events 14", "events 4097", "up to 4096");
+	refused("events 15", "events 14", "expected `end`");
+	refused("events 15", "events 4097", "up to 4096");
 	refused("cqe 4000", "cqe 2999", "backwards");
 	refused("cqe 4000", "kqe 4000", "no such kind");
 	refused("cqe 4000 task=0", "cqe 4000 task=1", "no such task");

@@ -66,6 +66,7 @@ static void io_wq_submit_work(struct io_wq_work *work)
 		io_req_task_queue_fail(req, -ECANCELED);
 		return;
 	}
+	io_trace(IO_TRACE_WORKER, req->user_data, 0);
 	if (!io_assign_file(req)) {
 		io_req_task_queue_fail(req, -EBADF);
 		return;
@@ -195,6 +196,7 @@ void io_queue_iowq(struct io_kiocb *req)
 	struct io_uring_task *tctx = req->tctx;
 	struct io_wq *wq = io_task_make_wq(tctx);
 
+	io_trace(IO_TRACE_QUEUED, req->user_data, 0);
 	mutex_assert_held(&req->ctx->uring_lock);
 	ENSURE(!list_is_linked(&req->node));
 	if (!wq) {

@@ -59,6 +59,7 @@ static void io_poll_req_insert(struct io_kiocb *req)
 	mutex_assert_held(&req->ctx->uring_lock);
 	ENSURE(!list_is_linked(&req->cancel_node));
 	list_add(&req->cancel_node, io_cancel_bucket(req->ctx, req->user_data));
+	io_trace(IO_TRACE_ARMED, req->user_data, 0);
 }
 
 /* ---- ownership ---- */

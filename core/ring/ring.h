@@ -56,6 +56,7 @@
 #include "core/base/uapi.h"
 #include "core/ring/opdef.h"
 #include "core/ring/task.h"
+#include "core/ring/trace.h"
 
 /* ---- flags of a request; the low byte is the SQE's ---- */
 
@@ -250,6 +251,7 @@ static inline void io_req_set_res(struct io_kiocb *req, int32_t res, uint32_t cf
 {
 	req->res = res;
 	req->cflags = cflags;
+	io_trace(IO_TRACE_ENDED, req->user_data, res);
 }
 
 static inline void io_ring_submit_lock(struct io_ring_ctx *ctx, unsigned int issue_flags)

@@ -263,6 +263,7 @@ static int io_submit_sqe(struct io_ring_ctx *ctx, struct io_uring_task *tctx, st
 
 	if (ret)
 		return io_submit_fail_init(ctx, req, ret);
+	io_trace(IO_TRACE_SUBMIT, req->user_data, 0);
 	if (ctx->link.head) {
 		ctx->link.last->link = req;
 		ctx->link.last = req;

@@ -67,6 +67,7 @@ static void io_count_timeout(struct io_ring_ctx *ctx)
 
 static void io_timeout_start(struct io_kiocb *req)
 {
+	io_trace(IO_TRACE_ARMED, req->user_data, 0);
 	io_timer_start(&req->ctx->proc->timers, &req->timeout.timer, io_timeout_deadline(req));
 }
 
