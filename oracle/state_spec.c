@@ -615,6 +615,9 @@ static void go_on(const struct plan *p, struct state *s, unsigned int m)
 	if (n == NOBODY || !(s->mask[n] & ST_HELD))
 		return;
 	s->mask[n] = ST_READY | (p->member[m].may_iowq ? ST_RUN : 0);
+	/* Work that is cancelled in the queue takes what comes behind it along, hard links or not: io_run_cancel(). */
+	if (p->member[m].end == END_CANCELLED && p->member[m].may_iowq && cancellable(&p->member[n]))
+		s->mask[n] |= ST_DONEC;
 	if (p->member[n].lt != NOBODY && (s->mask[p->member[n].lt] & ST_HELD))
 		s->mask[p->member[n].lt] = ST_ARMED;
 }
