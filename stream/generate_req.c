@@ -127,7 +127,7 @@ static void gen_poll(struct gen *g, struct sreq *r)
 	r->op_flags = masks[prng_below(&g->p, sizeof(masks))];
 }
 
-static void gen_timeout(struct gen *g, struct sreq *r)
+void gen_timeout(struct gen *g, struct sreq *r)
 {
 	r->op = SOP_TIMEOUT;
 	r->ts = gen_time(g);

@@ -39,6 +39,8 @@ bool gen_shape(struct gen *g, unsigned int most);
 
 /* Fills r, which becomes the next request. `timer`: it is a linked timeout. */
 void gen_request(struct gen *g, struct sreq *r, bool timer);
+/* Makes r a timeout. */
+void gen_timeout(struct gen *g, struct sreq *r);
 /* Chooses what cancels and removals are aimed at, once all requests are there. */
 void gen_targets(struct gen *g);
 

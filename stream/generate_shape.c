@@ -12,13 +12,14 @@ enum { ON_PIPE = 1 << OBJ_PIPE, ON_EVENT = 1 << OBJ_EVENTFD, ON_FILE = 1 << OBJ_
 enum {
 	END = 0,
 	READ = 1 << 8, /* a read of the object */
-	WRITE = 2 << 8, /* file: a write that overlaps with the others */
+	WRITE = 2 << 8, /* a write to it; of a file, one that overlaps with the others */
 	ANY = 3 << 8, /* a request as any */
-	TIMER = 4 << 8, /* a linked timeout */
-	CANCEL = 5 << 8, /* of exactly one request */
-	PERHAPS = 6 << 8, /* in every second: the batch ends here */
-	FEED = 7 << 8, /* a direct write, of what the object's readers wait for */
-	CLOSE = 8 << 8, /* the ring, in streams in which one is to be closed */
+	ALARM = 4 << 8, /* a timeout */
+	TIMER = 5 << 8, /* a linked timeout */
+	CANCEL = 6 << 8, /* of exactly one request */
+	PERHAPS = 7 << 8, /* in every second: the batch ends here */
+	FEED = 8 << 8, /* a direct write, of what the object's readers wait for */
+	CLOSE = 9 << 8, /* the ring, in streams in which one is to be closed */
 	ASYNC = IOSQE_ASYNC,
 	LINK = IOSQE_IO_LINK,
 };
@@ -39,6 +40,11 @@ static const struct shape {
 	{ 10, ON_PIPE | ON_EVENT, { READ | ASYNC | LINK, ANY | ASYNC, FEED, CLOSE, CANCEL | OF(1) } },
 	/* A linked timeout finds its target being taken, run, or just done. */
 	{ 10, ON_PIPE | ON_EVENT, { READ | ASYNC | LINK, TIMER, PERHAPS, FEED, CANCEL | OF(0) } },
+	/* A worker feeds a read just when it arms its poll, and before its timeout is armed. */
+	{ 10, ON_PIPE | ON_EVENT, { WRITE | ASYNC, READ | LINK, TIMER } },
+	{ 5, ON_PIPE | ON_EVENT, { READ | LINK, TIMER, WRITE | ASYNC, PERHAPS, CANCEL | OF(0) } },
+	/* A worker arms a timeout while a cancel looks for it. */
+	{ 10, ON_PIPE | ON_EVENT | ON_FILE, { ALARM | ASYNC, PERHAPS, CANCEL | OF(0) } },
 	/* Writes to one file: hashed, one at a time, also when one of them is cancelled while it waits for its turn. */
 	{ 15, ON_FILE, { WRITE | ASYNC, WRITE | ASYNC, WRITE, PERHAPS, READ } },
 	{ 15, ON_FILE, { WRITE | ASYNC, ANY | ASYNC, WRITE | ASYNC, PERHAPS, CANCEL | OF(2), WRITE | ASYNC } },
@@ -69,14 +75,31 @@ static bool allowed(const struct gen *g, uint16_t part)
 {
 	return (!(part & ASYNC) || g->weight[GEN_ASYNC]) && (!(part & LINK) || g->weight[GEN_CHAIN]) &&
 	       (kind_of(part) != CANCEL || g->weight[GEN_CANCEL]) &&
-	       (kind_of(part) != TIMER || g->weight[GEN_LINK_TIMEOUT]);
+	       (kind_of(part) != TIMER || g->weight[GEN_LINK_TIMEOUT]) &&
+	       (kind_of(part) != ALARM || g->weight[GEN_TIMEOUT]);
+}
+
+/* Can the shape be about this object? */
+static bool suits(const struct gen *g, const struct shape *sh, unsigned int obj)
+{
+	static const uint8_t reads[OBJ_KINDS] = { GEN_PIPE_READ, GEN_EVENT_READ, GEN_FILE_READ };
+	static const uint8_t writes[OBJ_KINDS] = { GEN_PIPE_WRITE, GEN_EVENT_WRITE, GEN_FILE_WRITE };
+	unsigned int kind = g->s->objs[obj].kind;
+
+	if (!(sh->objects & 1u << kind) || g->end_gone[obj][END_OUT] || g->end_gone[obj][END_IN])
+		return false;
+	for (unsigned int i = 0; i < MAX_PARTS; i++)
+		if ((kind_of(sh->part[i]) == READ && !g->weight[reads[kind]]) ||
+		    (kind_of(sh->part[i]) == WRITE && !g->weight[writes[kind]]))
+			return false;
+	return true;
 }
 
 /* 0: it does not fit. While a ring is to be closed, those that do so come first. */
-static unsigned int weight_of(const struct gen *g, const struct shape *sh, unsigned int most, unsigned int kinds)
+static unsigned int weight_of(const struct gen *g, const struct shape *sh, unsigned int most)
 {
 	unsigned int nr = 0;
-	bool closes = false;
+	bool closes = false, suited = false;
 
 	for (unsigned int i = 0; i < MAX_PARTS; i++) {
 		nr += is_request(sh->part[i]);
@@ -84,35 +107,27 @@ static unsigned int weight_of(const struct gen *g, const struct shape *sh, unsig
 		if (!allowed(g, sh->part[i]))
 			return 0;
 	}
-	if (nr > most || !(sh->objects & kinds))
+	for (unsigned int i = 0; i < g->s->nr_objs; i++)
+		suited |= suits(g, sh, i);
+	if (nr > most || !suited)
 		return 0;
 	return closes && g->close_ring ? 8u * sh->weight : sh->weight;
 }
 
-/* Can shapes be about this object? */
-static bool usable(const struct gen *g, unsigned int obj)
-{
-	static const uint8_t reads[OBJ_KINDS] = { GEN_PIPE_READ, GEN_EVENT_READ, GEN_FILE_WRITE };
-
-	return g->weight[reads[g->s->objs[obj].kind]] && !g->end_gone[obj][END_OUT] && !g->end_gone[obj][END_IN];
-}
-
 static bool choose_shape(struct gen *g, struct making *m, unsigned int most)
 {
-	unsigned int kinds = 0, sum = 0, at, k = 0;
+	unsigned int weight[NR_SHAPES], sum = 0, at, k = 0;
 
-	for (unsigned int i = 0; i < g->s->nr_objs; i++)
-		kinds |= usable(g, i) ? 1u << g->s->objs[i].kind : 0;
 	for (unsigned int i = 0; i < NR_SHAPES; i++)
-		sum += weight_of(g, &shapes[i], most, kinds);
+		sum += weight[i] = weight_of(g, &shapes[i], most);
 	if (sum == 0)
 		return false;
 	at = prng_below(&g->p, sum);
-	for (; at >= weight_of(g, &shapes[k], most, kinds); k++)
-		at -= weight_of(g, &shapes[k], most, kinds);
+	while (at >= weight[k])
+		at -= weight[k++];
 	m->shape = &shapes[k];
 	m->obj = prng_below(&g->p, g->s->nr_objs);
-	while (!usable(g, m->obj) || !(m->shape->objects & 1u << g->s->objs[m->obj].kind))
+	while (!suits(g, m->shape, m->obj))
 		m->obj = (m->obj + 1) % g->s->nr_objs;
 	return true;
 }
@@ -130,8 +145,12 @@ static void fill(struct gen *g, struct making *m, uint16_t part, struct sreq *r)
 	if (kind == READ || kind == WRITE) {
 		r->op = kind == READ ? SOP_READ : SOP_WRITE;
 		r->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)m->obj };
+		r->fd.end = kind == WRITE && on == OBJ_PIPE ? END_IN : END_OUT;
 		r->off = on == OBJ_FILE ? off : 0;
 		r->len = on == OBJ_FILE ? len : on == OBJ_EVENTFD ? 8 : gen_len(g);
+		r->value = kind == WRITE && on == OBJ_EVENTFD ? 1 : 0;
+	} else if (kind == ALARM) {
+		gen_timeout(g, r);
 	} else if (kind == CANCEL) {
 		r->op = SOP_ASYNC_CANCEL;
 		r->target = (uint8_t)(m->first + (part >> 12));

@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0x7ad7836f6b6a8d17ull;
+static const uint64_t pinned = 0x76c4ab3cd7b8dc39ull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
