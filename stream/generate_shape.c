@@ -43,8 +43,9 @@ static const struct shape {
 	/* A worker feeds a read just when it arms its poll, and before its timeout is armed. */
 	{ 10, ON_PIPE | ON_EVENT, { WRITE | ASYNC, READ | LINK, TIMER } },
 	{ 5, ON_PIPE | ON_EVENT, { READ | LINK, TIMER, WRITE | ASYNC, PERHAPS, CANCEL | OF(0) } },
-	/* A worker arms a timeout while a cancel looks for it. */
+	/* A worker arms a timeout while a cancel looks for it, or while it ends before its own timeout is armed. */
 	{ 10, ON_PIPE | ON_EVENT | ON_FILE, { ALARM | ASYNC, PERHAPS, CANCEL | OF(0) } },
+	{ 10, ON_PIPE | ON_EVENT | ON_FILE, { ALARM | ASYNC | LINK, TIMER, PERHAPS, CANCEL | OF(0) } },
 	/* Writes to one file: hashed, one at a time, also when one of them is cancelled while it waits for its turn. */
 	{ 15, ON_FILE, { WRITE | ASYNC, WRITE | ASYNC, WRITE, PERHAPS, READ } },
 	{ 15, ON_FILE, { WRITE | ASYNC, ANY | ASYNC, WRITE | ASYNC, PERHAPS, CANCEL | OF(2), WRITE | ASYNC } },

@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0x76c4ab3cd7b8dc39ull;
+static const uint64_t pinned = 0x9beb9f5fd23f4b32ull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
@@ -303,7 +303,7 @@ static void test_courses(void)
 	CHECK_OP(c.gap, >, 150u);
 	CHECK_OP(c.head, >, 15u);
 	CHECK_OP(c.overlap, >, 60u);
-	CHECK_OP(c.closed, >, 30u);
+	CHECK_OP(c.closed, >, 20u);
 }
 
 static const struct check_test tests[] = {
