@@ -62,7 +62,7 @@ static bool seen_here(const struct ledger_entry *e)
 /* Where it was seen the program shows it, sooner or later; elsewhere it finds nothing. */
 static void ledger_entry(const struct ledger_entry *e)
 {
-	static const char *const rounds[] = { "200", "5000", "100000" };
+	static const char *const rounds[] = { "200", "20000" };
 	char path[PROGRAM_PATH];
 	bool here = seen_here(e);
 	int status = 0;
