@@ -45,7 +45,7 @@ void generate_options_init(struct generate_options *opt)
 		.exit_process = 12,
 		.close_ring = 12,
 		.slow = 200,
-		.coupled = 600,
+		.coupled = 650,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
 }
@@ -170,11 +170,11 @@ static void few_objects(struct gen *g)
 	static const struct {
 		uint8_t kind, weight, ops[2];
 	} kinds[] = {
-		{ OBJ_PIPE, 5, { GEN_PIPE_READ, GEN_PIPE_WRITE } },
+		{ OBJ_PIPE, 4, { GEN_PIPE_READ, GEN_PIPE_WRITE } },
 		{ OBJ_EVENTFD, 2, { GEN_EVENT_READ, GEN_EVENT_WRITE } },
-		{ OBJ_FILE, 2, { GEN_FILE_READ, GEN_FILE_WRITE } },
+		{ OBJ_FILE, 3, { GEN_FILE_READ, GEN_FILE_WRITE } },
 	};
-	unsigned int many = prng_chance(&g->p, 1, 3) ? 2 : 1, on = 0;
+	unsigned int many = prng_chance(&g->p, 1, 2) ? 2 : 1, on = 0;
 
 	for (unsigned int i = 0; i < 8 && g->s->nr_objs < many; i++) {
 		unsigned int at = prng_below(&g->p, 9), k = 0;
