@@ -21,6 +21,8 @@
 #include "cli/outcome.h"
 #include "cli/runners.h"
 #include "core/base/prng.h"
+#include "core/base/text.h"
+#include "stream/print.h"
 
 static const char help[] =
 	"augur bank [--only ID] [--trials N] [--streams N] [--seconds N] [--seed N] [--patch FILE] [--out DIR]\n"
@@ -28,9 +30,10 @@ static const char help[] =
 	"How good is the judge? Builds our engine with one planted bug at a time (fuzz/bank/ID-NAME.patch) and runs random\n"
 	"streams on it, on the simulated scheduler, until the judge objects. Prints for each bug how often its line was reached\n"
 	"and its fault triggered, in how many trials it was detected, by which rule, and after how many schedules and CPU\n"
-	"seconds (medians; > marks a trial that ended without). The first finding of each bug is kept with what replays it.\n"
-	"Needs gcc, patch and the libraries: bazel build //fuzz/bank:parts. What is in DIR/results.txt is not run again.\n"
-	"The exit status is 1 if a neutral mutant raised an alarm, 2 if a patch does not apply.\n"
+	"seconds (medians; > marks one that is longer than its trial, which ended without). The first finding of each bug is\n"
+	"kept, and the line below it shows it again. Needs gcc, patch and the libraries: bazel build //fuzz/bank:parts.\n"
+	"What is in DIR/results.txt is not run again; that file takes results of one generator and the same limits only.\n"
+	"The exit status is 1 if a neutral mutant raised an alarm, 2 if a patch does not apply: it is named with its hunk.\n"
 	"\n"
 	"  --only ID        this bug alone\n"
 	"  --patch FILE     this patch instead of those of the bank\n"
@@ -47,6 +50,9 @@ struct trial {
 	bool done, detected;
 	uint64_t streams, cpu_ns, reached, triggered;
 	char rule[FINDING_ID];
+	/* what is kept of it: a directory, and the schedule; empty: nothing, an earlier one is as good */
+	char where[FINDING_ID];
+	uint64_t walk;
 };
 
 struct bug {
@@ -59,6 +65,7 @@ struct bank {
 	const char *only, *patch, *out;
 	uint64_t trials, streams, seconds, seed;
 	struct make_options make;
+	char how[256]; /* the first line of results.txt */
 	unsigned int nr;
 	struct bug *bugs;
 	FILE *results;
@@ -177,29 +184,78 @@ static enum exit_status build(const struct bug *bug, const char *sim)
 
 /* ---- results ---- */
 
-static void load_results(struct bank *b, const char *path)
+/* What the streams of these options are like: another generator, other weights, and results cannot be compared. */
+static uint64_t fingerprint(struct bank *b)
 {
-	FILE *f = fopen(path, "re");
-	char line[512], id[24], rule[FINDING_ID];
-	unsigned int n, detected;
-	struct trial t;
+	static struct stream s;
+	static char buf[STREAM_PRINT_CAP];
+	uint64_t h = 0xcbf29ce484222325ull;
+	struct text t;
 
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line,
-			   "%23s trial %u detected %u streams %" SCNu64 " cpu %" SCNu64 " reached %" SCNu64
-			   " triggered %" SCNu64 " %95s",
-			   id, &n, &detected, &t.streams, &t.cpu_ns, &t.reached, &t.triggered, rule) != 8 ||
-		    n >= MAX_TRIALS)
-			continue;
-		t.done = true;
-		t.detected = detected;
-		memcpy(t.rule, rule, sizeof(rule));
-		for (unsigned int i = 0; i < b->nr; i++)
-			if (strcmp(b->bugs[i].id, id) == 0)
-				b->bugs[i].trial[n] = t;
+	for (uint64_t i = 0; i < 32; i++) {
+		make_stream(&s, b->seed + i, &b->make);
+		text_init(&t, buf, sizeof(buf));
+		stream_print(&s, &t);
+		for (size_t k = 0; k < t.len; k++)
+			h = (h ^ (unsigned char)t.buf[k]) * 0x100000001b3ull;
 	}
-	if (f)
-		fclose(f);
+	return h;
+}
+
+/* One trial of one line; a line that is cut off is none. */
+static void load_trial(struct bank *b, const char *line)
+{
+	struct trial t = { .done = true };
+	unsigned int n, detected;
+	char id[24];
+
+	if (sscanf(line,
+		   "%23s trial %u detected %u streams %" SCNu64 " cpu %" SCNu64 " reached %" SCNu64
+		   " triggered %" SCNu64 " rule %95s walk %" SCNu64 " in %95s",
+		   id, &n, &detected, &t.streams, &t.cpu_ns, &t.reached, &t.triggered, t.rule, &t.walk,
+		   t.where) != 10 ||
+	    n >= MAX_TRIALS || !strchr(line, '\n'))
+		return;
+	t.detected = detected;
+	if (strcmp(t.where, "-") == 0)
+		t.where[0] = '\0';
+	for (unsigned int i = 0; i < b->nr; i++)
+		if (strcmp(b->bugs[i].id, id) == 0)
+			b->bugs[i].trial[n] = t;
+}
+
+/* What is there already, if it was made in the same way, and the file, to go on with. */
+static enum exit_status open_results(struct bank *b, const char *path)
+{
+	char line[512];
+	bool whole = true;
+	long len;
+
+	b->results = fopen(path, "a+e");
+	if (!b->results) {
+		fprintf(stderr, "augur bank: %s: %s\n", path, strerror(errno));
+		return STATUS_ENVIRONMENT;
+	}
+	snprintf(b->how, sizeof(b->how),
+		 "bank seed %" PRIu64 " streams %" PRIu64 " seconds %" PRIu64 " generator %016" PRIx64 "\n", b->seed,
+		 b->streams, b->seconds, fingerprint(b));
+	rewind(b->results);
+	if (fgets(line, sizeof(line), b->results) && strcmp(line, b->how) != 0) {
+		fprintf(stderr,
+			"augur bank: %s:1:1: error: made with other options or by another generator; name another --out\n"
+			"  it is   %.*s\n  wanted  %s",
+			path, (int)strcspn(line, "\n"), line, b->how);
+		return STATUS_USAGE;
+	}
+	while (fgets(line, sizeof(line), b->results)) {
+		load_trial(b, line);
+		whole = strchr(line, '\n');
+	}
+	fseek(b->results, 0, SEEK_END);
+	len = ftell(b->results);
+	fputs(len == 0 ? b->how : whole ? "" : "\n", b->results);
+	fflush(b->results);
+	return STATUS_OK;
 }
 
 static void keep_result(struct bank *b, const struct bug *bug, unsigned int n)
@@ -208,8 +264,9 @@ static void keep_result(struct bank *b, const struct bug *bug, unsigned int n)
 
 	fprintf(b->results,
 		"%s trial %u detected %u streams %" PRIu64 " cpu %" PRIu64 " reached %" PRIu64 " triggered %" PRIu64
-		" %s\n",
-		bug->id, n, t->detected, t->streams, t->cpu_ns, t->reached, t->triggered, *t->rule ? t->rule : "-");
+		" rule %s walk %" PRIu64 " in %s\n",
+		bug->id, n, t->detected, t->streams, t->cpu_ns, t->reached, t->triggered, *t->rule ? t->rule : "-",
+		t->walk, *t->where ? t->where : "-");
 	fflush(b->results);
 }
 
@@ -224,6 +281,13 @@ static void post(struct bank *b, struct hand *h, unsigned int i, uint64_t seed)
 	stream_copy_lean(&job->stream, &s);
 	job->options = (struct job_options){ .seed = prng_mix(seed + RUNNER_SIM) };
 	hand_post(h, i);
+}
+
+static const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
 }
 
 /* Judges what is in slot i. True: the judge objects, and that is stored. */
@@ -248,8 +312,11 @@ static bool judge_one(struct bank *b, const struct job *job, uint64_t seed, stru
 	t->detected = true;
 	snprintf(t->rule, sizeof(t->rule), "%s", e.finding ? e.finding->rule->name : e.id);
 	index = findings_note(f, &e);
-	if (index >= 0)
+	if (index >= 0) {
 		findings_store(f, (unsigned int)index, &e, 0, 0);
+		t->walk = e.run_seed;
+		snprintf(t->where, sizeof(t->where), "%.95s", file_name(f->all[index].dir));
+	}
 	return true;
 }
 
@@ -281,7 +348,7 @@ static int run_trial(struct bank *b, struct hand *h, struct findings *f, uint64_
 
 static enum exit_status run_bug(struct bank *b, struct bug *bug)
 {
-	char dir[PATH_MAX], path[PATH_MAX + 32], canary[PATH_MAX + 32];
+	char dir[PATH_MAX], path[PATH_MAX + 32], canary[PATH_MAX + 32], with[PATH_MAX + 48];
 	struct findings *f = calloc(1, sizeof(*f));
 	enum exit_status status = STATUS_OK;
 	int fd = -1;
@@ -289,12 +356,14 @@ static enum exit_status run_bug(struct bank *b, struct bug *bug)
 	snprintf(dir, sizeof(dir), "%s/%s", b->out, bug->id);
 	snprintf(path, sizeof(path), "%s/augur-sim", dir);
 	snprintf(canary, sizeof(canary), "%s/canary", dir);
+	snprintf(with, sizeof(with), "AUGUR_SIM=%s ", path);
 	if (!f || files_mkdir(dir) < 0 || findings_open(f, dir) < 0 ||
 	    (fd = open(canary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0 || ftruncate(fd, CANARY_SIZE) < 0) {
 		fprintf(stderr, "augur bank: %s: %s\n", dir, strerror(errno));
 		free(f);
 		return STATUS_ENVIRONMENT;
 	}
+	f->with = with;
 	b->canary = mmap(NULL, CANARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	setenv("AUGUR_SIM", path, 1);
@@ -337,12 +406,44 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* The rules that told, each once: `cancel.enoent, wait.late`. */
+static void name_rules(const struct bank *b, const struct bug *bug, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	snprintf(buf, size, "-");
+	for (unsigned int n = 0; n < b->trials && len < size; n++) {
+		const struct trial *t = &bug->trial[n];
+		bool told = false;
+
+		for (unsigned int k = 0; k < n; k++)
+			told |= bug->trial[k].detected && strcmp(bug->trial[k].rule, t->rule) == 0;
+		if (t->detected && !told)
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? ", " : "", t->rule);
+	}
+}
+
+/* The line that shows the first finding that was kept. */
+static void print_replay(const struct bank *b, const struct bug *bug)
+{
+	for (unsigned int n = 0; n < b->trials; n++) {
+		const struct trial *t = &bug->trial[n];
+
+		if (!t->detected || !*t->where)
+			continue;
+		printf("       AUGUR_SIM=%s/%s/augur-sim %s run %s/%s/%s/stream.augur --on sim --schedule walk:%" PRIu64
+		       "\n",
+		       b->out, bug->id, command_self(), b->out, bug->id, t->where, t->walk);
+		return;
+	}
+}
+
 /* A trial that ended without a detection lasted longer than any that has one. */
 static void print_bug(const struct bank *b, const struct bug *bug)
 {
 	uint64_t streams[MAX_TRIALS], cpu[MAX_TRIALS], reached = 0, triggered = 0;
 	unsigned int nr = 0, detected = 0;
-	const char *rule = "-";
+	char rules[256];
 	bool censored;
 
 	for (unsigned int n = 0; n < b->trials; n++) {
@@ -354,18 +455,19 @@ static void print_bug(const struct bank *b, const struct bug *bug)
 		cpu[nr++] = t->cpu_ns + (t->detected ? 0 : (uint64_t)UINT32_MAX << 20);
 		reached += t->reached;
 		triggered += t->triggered;
-		if (t->detected && !detected++)
-			rule = t->rule;
+		detected += t->detected;
 	}
 	if (nr == 0)
 		return;
 	qsort(streams, nr, sizeof(streams[0]), by_number);
 	qsort(cpu, nr, sizeof(cpu[0]), by_number);
+	name_rules(b, bug, rules, sizeof(rules));
 	censored = streams[nr / 2] > UINT32_MAX;
 	printf("%-6s %10" PRIu64 " %10" PRIu64 "   %u/%u  %s%8" PRIu64 " %s%9.2f  %s%s\n", bug->id, reached, triggered,
 	       detected, nr, censored ? ">" : " ", streams[nr / 2] - (censored ? UINT32_MAX : 0), censored ? ">" : " ",
-	       (double)(cpu[nr / 2] - (censored ? (uint64_t)UINT32_MAX << 20 : 0)) / 1e9, rule,
+	       (double)(cpu[nr / 2] - (censored ? (uint64_t)UINT32_MAX << 20 : 0)) / 1e9, rules,
 	       bug->neutral ? " (neutral)" : "");
+	print_replay(b, bug);
 	fflush(stdout);
 }
 
@@ -379,11 +481,15 @@ static enum exit_status run_bank(struct bank *b)
 	int ret = files_mkdir(b->out);
 
 	snprintf(path, sizeof(path), "%s/results.txt", b->out);
-	load_results(b, path);
-	b->results = ret < 0 ? NULL : fopen(path, "ae");
-	if (!b->results) {
-		fprintf(stderr, "augur bank: %s: %s\n", path, strerror(ret < 0 ? -ret : errno));
+	if (ret < 0) {
+		fprintf(stderr, "augur bank: %s: %s\n", b->out, strerror(-ret));
 		return STATUS_ENVIRONMENT;
+	}
+	status = open_results(b, path);
+	if (status != STATUS_OK) {
+		if (b->results)
+			fclose(b->results);
+		return status;
 	}
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);

@@ -406,6 +406,7 @@ static void end_by(int sig)
 	says("stopped by a signal");
 	says("per second");
 	says("coverage");
+	says("8 coupled");
 	CHECK(access(path_of("out/report.txt"), R_OK) == 0);
 	CHECK(access(path_of("out/report.json"), R_OK) == 0);
 }

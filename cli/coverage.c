@@ -8,6 +8,7 @@
 
 #include "cli/runners.h"
 #include "core/base/uapi.h"
+#include "stream/groups.h"
 #include "stream/optable.h"
 
 static const char *const end_names[COVER_ENDS] = { "success", "error", "cancelled" };
@@ -67,6 +68,7 @@ void coverage_count(struct coverage *c, const struct stream *s, const struct rec
 {
 	int inflight[STREAM_MAX_RINGS] = { 0 };
 
+	c->deep += stream_largest_group(s) >= COVER_DEEP_REQS;
 	for (unsigned int i = 0; i < rec->nr && i < RECORD_MAX_EVENTS; i++) {
 		const struct rec_event *ev = &rec->ev[i];
 		const struct step *st = ev->step < s->nr_steps ? &s->steps[ev->step] : NULL;
@@ -155,6 +157,7 @@ void coverage_print(const struct coverage by_runner[RUNNERS], uint32_t used, uin
 		row(&t, ring_names[i], "ring", offsetof(struct coverage, ring) + i * sizeof(uint64_t), 1);
 	for (unsigned int i = 0; i < COVER_EXITS; i++)
 		row(&t, exit_names[i], "exit", offsetof(struct coverage, exit) + i * sizeof(uint64_t), 1);
+	row(&t, "8 coupled", "stream", offsetof(struct coverage, deep), 1);
 	if (low)
 		fprintf(out, "  %u counts are below %" PRIu64 " (marked <)\n", t.short_of, low);
 }
@@ -181,4 +184,5 @@ void coverage_json(const struct coverage *c, struct json *j)
 	for (unsigned int i = 0; i < COVER_EXITS; i++)
 		json_u64(j, exit_names[i], c->exit[i]);
 	json_close(j, '}');
+	json_u64(j, "streams_with_8_coupled", c->deep);
 }

@@ -1,5 +1,5 @@
 /* What a campaign has covered, by runner: how often each operation ended well, with an error and cancelled; each flag of
- * a request; each kind of ring; each kind of exit. Counted from records, so only what really happened counts. */
+ * a request; each kind of ring; each kind of exit; how many streams were deep. Counted from records, so only what really happened counts. */
 #ifndef CLI_COVERAGE_H
 #define CLI_COVERAGE_H
 
@@ -9,6 +9,8 @@
 #include "cli/json.h"
 #include "runner/record.h"
 #include "stream/model.h"
+
+enum { COVER_DEEP_REQS = 8 };
 
 /* -ETIME of a timeout is how it ends well; -ECANCELED is `cancelled` for every operation. */
 enum cover_end { COVER_SUCCESS, COVER_ERROR, COVER_CANCELLED, COVER_ENDS };
@@ -22,6 +24,7 @@ struct coverage {
 	uint64_t flag[COVER_FLAGS];
 	uint64_t ring[COVER_RINGS];
 	uint64_t exit[COVER_EXITS];
+	uint64_t deep; /* streams with a group (stream/groups.h) of COVER_DEEP_REQS requests or more */
 };
 
 void coverage_count(struct coverage *c, const struct stream *s, const struct record *rec);

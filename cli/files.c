@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/record_text.h"
 #include "stream/optable.h"
 #include "stream/parse.h"
 
@@ -77,7 +78,10 @@ enum exit_status files_load(char *const *paths, int nr, struct stream_files *out
 			continue;
 		}
 		diag_init(&d, f->path);
-		stream_parse(f->text, f->len, &f->stream, &d);
+		if (record_marked(f->text))
+			diag_error(&d, 1, 1, "this is a record, not a stream; augur judge and augur explain read it");
+		else
+			stream_parse(f->text, f->len, &f->stream, &d);
 		diag_print(&d, stderr);
 		if (d.count)
 			status = STATUS_USAGE;

@@ -85,6 +85,7 @@ static struct divergence *find(struct findings *f, const struct evidence *e)
 	memset(d, 0, sizeof(*d));
 	snprintf(d->id, sizeof(d->id), "%s", evidence_id(e));
 	d->runner = e->record->runner;
+	d->with = f->with;
 	d->kind = e->undecided ? DIVERGENCE_UNDECIDED : e->known ? DIVERGENCE_KNOWN : DIVERGENCE_NEW;
 	if (e->known)
 		snprintf(d->ledger, sizeof(d->ledger), "%s", e->known->id);
@@ -124,12 +125,14 @@ int findings_note(struct findings *f, const struct evidence *e)
 
 void findings_replay(const struct divergence *d, char *buf, size_t size)
 {
+	const char *with = d->with ? d->with : "";
+
 	if (d->runner == RUNNER_SIM)
-		snprintf(buf, size, "%s run %s/stream.augur --on sim --schedule walk:%" PRIu64, command_self(), d->dir,
-			 d->run_seed);
+		snprintf(buf, size, "%s%s run %s/stream.augur --on sim --schedule walk:%" PRIu64, with, command_self(),
+			 d->dir, d->run_seed);
 	else
-		snprintf(buf, size, "%s run %s/stream.augur --on %s --seed %" PRIu64 " --times 200", command_self(),
-			 d->dir, runner_names[d->runner], d->run_seed);
+		snprintf(buf, size, "%s%s run %s/stream.augur --on %s --seed %" PRIu64 " --times 200", with,
+			 command_self(), d->dir, runner_names[d->runner], d->run_seed);
 }
 
 static void write_readme(FILE *out, const struct divergence *d, const struct evidence *e)

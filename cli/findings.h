@@ -26,12 +26,14 @@ struct divergence {
 	char dir[PATH_MAX]; /* where it is stored; empty: it is not */
 	uint64_t count; /* runs that showed it */
 	uint64_t stream_seed, run_seed; /* of what is stored */
+	const char *with; /* as in struct findings */
 	unsigned int size; /* its requests */
 	unsigned int again_runs, again_seen; /* runs of the stored stream after that, and those that showed it again */
 };
 
 struct findings {
 	const char *dir;
+	const char *with; /* what stands before the lines that repeat: `AUGUR_SIM=.. `; NULL: nothing */
 	pthread_mutex_t lock;
 	unsigned int nr;
 	uint64_t lost; /* kinds of divergence past FINDINGS_MAX: counted only */

@@ -31,9 +31,13 @@ static const char *set_weight(struct generate_options *g, const char *key, uint6
 {
 	unsigned int swarm = g->swarm;
 	const struct other others[] = {
-		{ "tasks", &g->max_tasks, 1, STREAM_MAX_TASKS }, { "swarm", &swarm, 0, 1 },
-		{ "exit_thread", &g->exit_thread, 0, 1000000 },	 { "exit_process", &g->exit_process, 0, 1000000 },
-		{ "close_ring", &g->close_ring, 0, 1000000 },	 { "slow", &g->slow, 0, 1000000 },
+		{ "tasks", &g->max_tasks, 1, STREAM_MAX_TASKS },
+		{ "swarm", &swarm, 0, 1 },
+		{ "exit_thread", &g->exit_thread, 0, 1000000 },
+		{ "exit_process", &g->exit_process, 0, 1000000 },
+		{ "close_ring", &g->close_ring, 0, 1000000 },
+		{ "slow", &g->slow, 0, 1000000 },
+		{ "coupled", &g->coupled, 0, 1000 },
 	};
 	const char *bad;
 
@@ -61,8 +65,8 @@ static const char *set_weight(struct generate_options *g, const char *key, uint6
 static const char *name_keys(const struct generate_options *g)
 {
 	int at = snprintf(wrong, sizeof(wrong),
-			  "--weights tasks=%u,swarm=%u,exit_thread=%u,exit_process=%u,close_ring=%u,slow=%u",
-			  g->max_tasks, g->swarm, g->exit_thread, g->exit_process, g->close_ring, g->slow);
+			  "--weights tasks=%u,swarm=%u,exit_thread=%u,exit_process=%u,close_ring=%u,slow=%u,coupled=%u",
+			  g->max_tasks, g->swarm, g->exit_thread, g->exit_process, g->close_ring, g->slow, g->coupled);
 
 	for (unsigned int i = 0; i < GEN_FEATURES && at < (int)sizeof(wrong); i++)
 		at += snprintf(wrong + at, sizeof(wrong) - (size_t)at, ",%s=%u", gen_feature_words[i], g->weight[i]);

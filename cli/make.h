@@ -7,11 +7,12 @@
 #include "stream/generate.h"
 #include "stream/model.h"
 
-#define MAKE_HELP                                                                                                          \
-	"  --size N         at most so many requests in a stream\n"                                                        \
-	"  --weights LIST   KEY=N,...: what streams are made of. Operations (nop, pipe_read, ...) among each other; the\n" \
-	"                   other features (chain, async, drain, ...) in 1000; exit_thread, exit_process, close_ring,\n"   \
-	"                   slow: one stream in N, 0 for none; tasks: at most N; swarm: 0 switches it off.\n"              \
+#define MAKE_HELP                                                                                                             \
+	"  --size N         at most so many requests in a stream\n"                                                           \
+	"  --weights LIST   KEY=N,...: what streams are made of. Operations (nop, pipe_read, ...) among each other; the\n"    \
+	"                   other features (chain, async, drain, ...) in 1000; exit_thread, exit_process, close_ring,\n"      \
+	"                   slow: one stream in N, 0 for none; coupled: N streams in 1000 whose requests mostly have to do\n" \
+	"                   with each other; tasks: at most N; swarm: 0 switches it off.\n"                                   \
 	"                   --weights ? names all keys with what they are by default\n"
 
 struct make_options {

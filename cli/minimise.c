@@ -25,8 +25,9 @@ static const char help[] =
 	"\n"
 	"On sim the schedule is searched anew for each candidate and then made smaller too: the stream ends with the list of\n"
 	"choices that shows the finding, and showing it again takes one run. Elsewhere the schedule is the machine's: a\n"
-	"candidate is taken when it shows the finding in N runs half as often as FILE, and how rare the smallest one is, is\n"
-	"counted at the end. Ctrl-C stops; what is smallest so far is written.\n"
+	"candidate is taken when it shows the finding in N runs half as often as FILE. In the end it is counted how rare the\n"
+	"smallest is (per thousand runs, with an interval that is 95 % sure), and said how sure it is that it shows the\n"
+	"finding at least half as often as FILE. Ctrl-C stops; what is smallest so far is written.\n"
 	"\n"
 	"  --on RUNNER      sim (default), engine, kernel; of a record, the runner that made it\n"
 	"  --out FILE       writes the stream there instead of to stdout\n"
@@ -60,6 +61,7 @@ struct minimise {
 	struct shrink shrink;
 	bool exact; /* sim: a schedule, once found, is found again */
 	uint64_t sightings; /* elsewhere: how often a candidate is to show it in `times` runs */
+	uint64_t file_hits, file_runs; /* elsewhere: how often FILE showed it */
 	/* of the candidate that is being run */
 	uint64_t hits, wanted;
 	uint64_t looked, hung; /* runs; those in which a wait hit its bound */
@@ -221,6 +223,14 @@ static enum exit_status say_not_seen(struct minimise *m, uint64_t runs)
 	return STATUS_FORBIDDEN;
 }
 
+/* `: 2.80 per thousand (95 % sure: 1.67 to 4.69)` */
+static void put_rate(uint64_t hits, uint64_t runs)
+{
+	struct chance c = chance_of(hits, runs);
+
+	fprintf(stderr, ": %.2f per thousand (95 %% sure: %.2f to %.2f)", 1000 * c.rate, 1000 * c.low, 1000 * c.high);
+}
+
 /* On real time a candidate is to show it half as often as FILE did: in runs that are enough to tell. */
 static void choose_times(struct minimise *m, uint64_t hits, uint64_t runs)
 {
@@ -259,11 +269,15 @@ static enum exit_status see_it(struct minimise *m)
 	m->may_hang = 2 * (double)m->hung / (double)m->looked;
 	if (m->exact && !m->schedule.kind)
 		m->schedule = (struct schedule){ .kind = SCHEDULE_WALK, .seed = m->hit_seed };
-	choose_times(m, m->hits, m->repeat.runs - before);
+	m->file_hits = m->hits;
+	m->file_runs = m->repeat.runs - before;
+	choose_times(m, m->file_hits, m->file_runs);
 	end_progress(m);
-	fprintf(stderr, "augur minimise: %s: %s, seen %" PRIu64 " times in %" PRIu64 " runs on %s %s\n",
-		m->subject.file.path, m->want, m->hits, m->repeat.runs - before, runner_names[m->repeat.runner],
-		m->release);
+	fprintf(stderr, "augur minimise: %s: %s, seen %" PRIu64 " times in %" PRIu64 " runs on %s %s",
+		m->subject.file.path, m->want, m->file_hits, m->file_runs, runner_names[m->repeat.runner], m->release);
+	if (!m->exact)
+		put_rate(m->file_hits, m->file_runs);
+	fputc('\n', stderr);
 	return STATUS_OK;
 }
 
@@ -360,23 +374,32 @@ static bool count(void *ctx, struct job *job, const struct outcome *o, uint64_t 
 	return now_ns() > m->last_ns + RATE_SECONDS * 1000000000ull;
 }
 
-/* How rare it is: in a number of runs that is fixed before, unless time runs out. */
-static void tell_rate(struct minimise *m, const struct stream *s)
+/* How rare it is: in a number of runs that is fixed before, unless time runs out. A candidate that was taken for luck
+ * may turn out not to show it at all. */
+static enum exit_status tell_rate(struct minimise *m, const struct stream *s)
 {
 	uint64_t times = 5 * m->times > RATE_RUNS ? 5 * m->times : RATE_RUNS;
-	struct chance c;
+	double sure;
 
 	m->quiet = true;
 	m->hits = 0;
 	m->repeat.runs = 0;
 	m->repeat.look = count;
 	if (stop || repeat_run(&m->repeat, s, times) < 0 || !m->repeat.runs)
-		return;
-	c = chance_of(m->hits, m->repeat.runs);
+		return STATUS_OK;
+	fprintf(stderr, "augur minimise: the smallest shows it %" PRIu64 " times in %" PRIu64 " runs", m->hits,
+		m->repeat.runs);
+	put_rate(m->hits, m->repeat.runs);
+	sure = 100 * chance_at_least(m->hits, m->repeat.runs, 0.5, m->file_hits, m->file_runs);
+	/* Nothing is surer than what was counted. */
+	fprintf(stderr, "\naugur minimise: %s%.1f %% sure that it shows it at least half as often as FILE\n",
+		sure > 99.9 ? "more than " : "", sure > 99.9 ? 99.9 : sure);
+	if (m->hits)
+		return STATUS_OK;
 	fprintf(stderr,
-		"augur minimise: the smallest shows it %" PRIu64 " times in %" PRIu64
-		" runs: %.2f per thousand (95 %% sure: %.2f to %.2f)\n",
-		m->hits, m->repeat.runs, 1000 * c.rate, 1000 * c.low, 1000 * c.high);
+		"augur minimise: %s no longer shows in what was taken for the smallest: FILE is the one to keep\n",
+		m->want);
+	return STATUS_FORBIDDEN;
 }
 
 static void tell_line(struct minimise *m)
@@ -422,7 +445,7 @@ static enum exit_status minimise(struct minimise *m)
 	status = put_stream(m, s);
 	fflush(stdout);
 	if (!m->exact && ret == 0)
-		tell_rate(m, s);
+		status = status_worse(status, tell_rate(m, s));
 	tell_line(m);
 	return ret < 0 && ret != -EINTR ? STATUS_ENVIRONMENT : status;
 }

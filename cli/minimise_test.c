@@ -266,10 +266,31 @@ static void test_nothing_to_find(void)
 	program_says("--on wants");
 }
 
+/* On real time: how often, and how sure. */
+static void test_rates(void)
+{
+	char *out, *in;
+
+	if (!program_has_sim())
+		return;
+	in = program_put("wrong.augur",
+			 "augur 1\nring r entries=8\npipe p\nsubmit r\n  a: nop -> 5\n  b: nop\nwait r 2\n");
+	out = program_path("small.augur");
+	CHECK_OP(program_augur("minimise", in, "--on", "engine", "--times", "20", "--out", out, NULL), ==, 0);
+	program_says("expectation/nop=0, seen 6 times in 6 runs on engine");
+	program_says(": 1000.00 per thousand (95 % sure: 609.66 to 1000.00)");
+	program_says(
+		"the smallest shows it 1000 times in 1000 runs: 1000.00 per thousand (95 % sure: 996.17 to 1000.00)");
+	program_says("more than 99.9 % sure that it shows it at least half as often as FILE");
+	CHECK_OP(program_augur("minimise", in, "--on", "engine", "--times", "2", "--rule", "cancel.zero", NULL), ==, 1);
+	program_says("cancel.zero was not seen in 100 runs on engine");
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(test_known_minimum), CHECK_TEST(test_twice_the_same), CHECK_TEST(test_nothing_is_needed),
 	CHECK_TEST(test_chain_stays),	CHECK_TEST(test_waits_are_met),	 CHECK_TEST(test_stopped),
 	CHECK_TEST(test_decisions),	CHECK_TEST(test_command),	 CHECK_TEST(test_nothing_to_find),
+	CHECK_TEST(test_rates),
 };
 
 int main(int argc, char **argv)

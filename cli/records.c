@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cli/runners.h"
-#include "core/base/diag.h"
 #include "core/base/text.h"
 #include "runner/record_text.h"
 #include "stream/print.h"
@@ -47,6 +46,17 @@ void stream_show(FILE *out, const struct stream *s)
 	put_text(out, STREAM_PRINT_CAP, fill_stream, NULL, s);
 }
 
+void record_read(const char *text, size_t len, struct stream *s, struct record *rec, struct diag *d)
+{
+	static struct verdict v;
+	unsigned int event;
+	const char *why;
+
+	if (record_parse(text, len, rec, s, d) == 0 && judge(s, rec, oracle_profile(rec), &v, &why, &event) < 0)
+		diag_error(d, record_event_line(text, event), 1, "event %u contradicts the others or the stream: %s",
+			   event, why);
+}
+
 enum exit_status record_fetch(const char *path, struct stream *s, struct record *rec)
 {
 	struct diag d;
@@ -56,7 +66,7 @@ enum exit_status record_fetch(const char *path, struct stream *s, struct record 
 	if (!text)
 		return STATUS_ENVIRONMENT;
 	diag_init(&d, path);
-	record_parse(text, len, rec, s, &d);
+	record_read(text, len, s, rec, &d);
 	free(text);
 	diag_print(&d, stderr);
 	return d.count ? STATUS_USAGE : STATUS_OK;

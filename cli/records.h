@@ -7,6 +7,7 @@
 #include "cli/exit.h"
 #include "cli/json.h"
 #include "cli/outcome.h"
+#include "core/base/diag.h"
 #include "runner/record.h"
 #include "stream/model.h"
 
@@ -16,6 +17,9 @@ void record_show(FILE *out, const struct stream *s, const struct record *rec);
 void record_store(FILE *out, const struct stream *s, const struct record *rec);
 /* The stream in canonical text. */
 void stream_show(FILE *out, const struct stream *s);
+/* Reads such a text. What is wrong with it is in *d: it is cut or no record; or what it says contradicts itself or its
+ * stream, so that nothing can be concluded from it. */
+void record_read(const char *text, size_t len, struct stream *s, struct record *rec, struct diag *d);
 /* Reads what record_store() wrote. STATUS_OK, or what the message on stderr amounts to. */
 enum exit_status record_fetch(const char *path, struct stream *s, struct record *rec);
 

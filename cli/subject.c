@@ -31,7 +31,6 @@ static int print_stream(struct subject *s)
 
 enum exit_status subject_load(const char *path, struct subject *s)
 {
-	static const char mark[] = "augur-record ";
 	struct stream_file *f = &s->file;
 	struct diag d;
 
@@ -40,9 +39,9 @@ enum exit_status subject_load(const char *path, struct subject *s)
 	if (!f->text)
 		return STATUS_ENVIRONMENT;
 	diag_init(&d, path);
-	s->is_record = strncmp(f->text, mark, sizeof(mark) - 1) == 0;
+	s->is_record = record_marked(f->text);
 	if (s->is_record)
-		record_parse(f->text, f->len, &s->record, &f->stream, &d);
+		record_read(f->text, f->len, &f->stream, &s->record, &d);
 	else
 		stream_parse(f->text, f->len, &f->stream, &d);
 	diag_print(&d, stderr);

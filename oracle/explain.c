@@ -405,7 +405,9 @@ static void explain_one(struct line *l)
 		return;
 	}
 	put(l, "%s: ", res_name(result(l)));
-	if (rf->prep < 0 && result(l) == rf->prep)
+	if (!rf->maybe)
+		put(l, "no ring had taken it");
+	else if (rf->prep < 0 && result(l) == rf->prep)
 		put(l, "refused when it was prepared");
 	else if (rf->chain_failed)
 		why_cancelled(l);

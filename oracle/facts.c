@@ -154,6 +154,21 @@ static bool uses_ring(uint8_t kind)
 	return kind == STEP_SUBMIT || kind == STEP_WAIT || kind == STEP_REAP || kind == STEP_PEEK;
 }
 
+/* Steps run in the order of the stream, each by its task and on its ring. */
+static int check_step(const struct facts *f, const struct rec_event *e, const char **why)
+{
+	const struct step *st = &f->s->steps[e->step];
+
+	if (e->task != st->task)
+		return refuse(why, "a step by another task than the stream says");
+	if (uses_ring(st->kind) && e->ring != st->ring)
+		return refuse(why, "a step on another ring than the stream says");
+	for (unsigned int i = e->step + 1u; e->kind == REC_BEGIN && i < f->s->nr_steps; i++)
+		if (f->step_begin[i] != NO_EVENT)
+			return refuse(why, "a step begins after one that stands behind it");
+	return 0;
+}
+
 static int note_step(struct facts *f, uint32_t ev, const char **why)
 {
 	const struct rec_event *e = &f->rec->ev[ev];
@@ -162,6 +177,8 @@ static int note_step(struct facts *f, uint32_t ev, const char **why)
 	if (e->step == REC_NO_STEP)
 		return 0;
 	st = &f->s->steps[e->step];
+	if (check_step(f, e, why))
+		return -EINVAL;
 	if (e->kind == REC_BEGIN) {
 		if (f->step_begin[e->step] != NO_EVENT)
 			return refuse(why, "a step begins twice");

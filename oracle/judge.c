@@ -69,9 +69,12 @@ void accuse(struct court *c, enum rule_id rule, uint32_t event, unsigned int req
 
 enum profile_id oracle_profile(const struct record *rec)
 {
+	char release[sizeof(rec->release) + 1];
 	int major = 0, minor = 0;
 
-	if (rec->runner != RUNNER_KERNEL || sscanf(rec->release, "%d.%d", &major, &minor) != 2)
+	/* A hand that ran amok need not have left an end. */
+	snprintf(release, sizeof(release), "%.*s", (int)sizeof(rec->release), rec->release);
+	if (rec->runner != RUNNER_KERNEL || sscanf(release, "%d.%d", &major, &minor) != 2)
 		return PROFILE_CORRECTED;
 	if (major > 6 || (major == 6 && minor > 18))
 		return PROFILE_CORRECTED;

@@ -391,6 +391,7 @@ static void refused(const char *text)
 static void test_contradictions_are_refused(void)
 {
 	static const struct lie plain = { HEAD "submit r\n a: nop\n", "r0:8/16 b0 e0=1@0-1 c:a=0", NULL, 0 };
+	static const struct lie order = { HEAD "reap r\nreap r\n", "r0:8/16 b1 e1=0 b0 e0=0", NULL, 0 };
 
 	CHECK(build(&plain));
 	record.ev[3].stamp = 0;
@@ -404,6 +405,14 @@ static void test_contradictions_are_refused(void)
 	CHECK(build(&plain));
 	record.ev[3].a = 9;
 	refused("a CQE's user_data is not that of its request");
+	CHECK(build(&plain));
+	record.ev[2].task = 1;
+	refused("a step by another task than the stream says");
+	CHECK(build(&plain));
+	record.ev[1].ring = STREAM_NONE;
+	refused("a step on another ring than the stream says");
+	CHECK(build(&order));
+	refused("a step begins after one that stands behind it");
 	CHECK(build(&plain));
 	record.version++;
 	refused("a record of another version, or longer than records are");

@@ -99,7 +99,7 @@ void law_timeouts(struct court *c)
 	const struct facts *f = c->f;
 
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
-		if (f->req[r].cqe == NO_EVENT || f->req[r].prep)
+		if (!f->req[r].maybe || f->req[r].cqe == NO_EVENT || f->req[r].prep)
 			continue;
 		if (f->s->reqs[r].op == SOP_LINK_TIMEOUT)
 			linked(c, r);

@@ -253,6 +253,36 @@ static void read_fields(struct reader *r, struct cursor *c, struct rec_event *e)
 	}
 }
 
+/* What an event of its kind must have, and what it cannot say. */
+static const char *malformed(const struct rec_event *e)
+{
+	switch (e->kind) {
+	case REC_RING:
+	case REC_CQE:
+		return e->ring == STREAM_NONE ? "it needs a ring" : NULL;
+	case REC_OBJ:
+		return e->obj == STREAM_NONE ? "it needs an object" : NULL;
+	case REC_FINAL:
+		if (e->flags & ~(uint32_t)(FINAL_READERS | FINAL_WRITERS | FINAL_HELD | FINAL_UNSEEN))
+			return "there is no such flag";
+		return e->obj == STREAM_NONE ? "it needs an object" : NULL;
+	case REC_RUN:
+		if (e->obj == STREAM_NONE)
+			return "it needs an object";
+		return e->flags > UINT8_MAX ? "that is no byte" : NULL;
+	case REC_DATA:
+		return e->flags > UINT8_MAX ? "that is no byte" : NULL;
+	case REC_EPILOGUE:
+		return e->a > PHASE_SETTLE ? "there is no such phase" : NULL;
+	case REC_HAND:
+		return e->flags > HAND_EXITED ? "there is no such end of a hand" : NULL;
+	case REC_SIM:
+		return e->flags > SIM_RUNAWAY ? "there is no such end of a run" : NULL;
+	default:
+		return NULL;
+	}
+}
+
 static const char *out_of_range(const struct rec_event *e, const struct stream *s)
 {
 	if (e->task != STREAM_NONE && e->task >= s->nr_tasks)
@@ -265,7 +295,7 @@ static const char *out_of_range(const struct rec_event *e, const struct stream *
 		return "the stream has no such step";
 	if (e->req != REC_NO_REQ && e->req >= s->nr_reqs)
 		return "the stream has no such request";
-	return NULL;
+	return malformed(e);
 }
 
 static void read_event(struct reader *r, const struct stream *s, uint64_t last_stamp, struct rec_event *e)
@@ -340,4 +370,21 @@ int record_parse(const char *text, size_t len, struct record *rec, struct stream
 		complain(&r, NULL, "expected nothing after `end`");
 	}
 	return r.failed ? -EINVAL : 0;
+}
+
+bool record_marked(const char *text)
+{
+	static const char mark[] = "augur-record ";
+
+	return strncmp(text, mark, sizeof(mark) - 1) == 0;
+}
+
+unsigned int record_event_line(const char *text, unsigned int event)
+{
+	enum { STREAM_LINE = 6 };
+
+	for (int i = 1; i < STREAM_LINE; i++)
+		text = strchr(text, '\n') + 1;
+	text += strlen("stream ");
+	return STREAM_LINE + (unsigned int)strtoul(text, NULL, 10) + 2 + event;
 }

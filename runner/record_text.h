@@ -38,6 +38,11 @@ void record_print(const struct record *rec, const struct stream *s, struct text 
  * event of what the stream does not have. */
 int record_parse(const char *text, size_t len, struct record *rec, struct stream *s, struct diag *d);
 
+/* Does the text begin as a record does? */
+bool record_marked(const char *text);
+/* The line, from 1, of an event in a text that record_parse() has read. */
+unsigned int record_event_line(const char *text, unsigned int event);
+
 /* One JSON object, without newline at its end. */
 void record_print_json(const struct record *rec, const struct stream *s, struct text *out);
 

@@ -151,6 +151,45 @@ static void test_refused(void)
 	refused("head=4294967295", "head=", "fits the field");
 	refused("head=4294967295", "head=007", "fits the field");
 	refused("head=4294967295", "head=1,", "expected a blank");
+	/* What no event of its kind has. */
+	refused("ring 1000 task=0 ring=0", "ring 1000 task=0", "needs a ring");
+	refused("obj 0 obj=0", "obj 0", "needs an object");
+	refused("run 9000 obj=0", "run 9000", "needs an object");
+	refused("run 9000 obj=0 a=4 flags=254", "run 9000 obj=0 a=4 flags=256", "no byte");
+	refused("final 9000 obj=0 a=4 flags=9", "final 9000 obj=0 a=4 flags=16", "no such flag");
+	refused("epilogue 8000 a=4", "epilogue 8000 a=7", "no such phase");
+	refused("hand 9000 a=9", "hand 9000 a=9 flags=4", "no such end");
+	refused("flags=1\nend", "flags=3\nend", "no such end");
+}
+
+/* Sections stand once, and in their order. */
+static void test_sections(void)
+{
+	if (!make())
+		return;
+	print();
+	refused("runner kernel\n", "runner kernel\nrunner kernel\n", "expected `release`");
+	refused("flags fresh complete\n", "flags fresh complete\nflags fresh\n", "expected `stream`");
+	refused("stream 9\n", "stream 0\nstream 9\n", "");
+	refused("events 14\n", "events 0\nevents 14\n", "expected `end`");
+	refused("\nend\n", "\nend\nend\n", "nothing after `end`");
+	refused("fs tmpfs\n", "", "expected `fs`");
+	refused("augur-record 1\n", "augur-record 01\n", "expected a number");
+	refused("release 6.18.44-x", "release 6.18.44-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "too long");
+}
+
+/* Events are found again in the text. */
+static void test_event_line(void)
+{
+	const char *at = buf;
+
+	if (!make())
+		return;
+	print();
+	CHECK(record_marked(buf) && !record_marked("augur 1\n"));
+	for (unsigned int i = 1; i < record_event_line(buf, 4); i++)
+		at = strchr(at, '\n') + 1;
+	CHECK(strncmp(at, "cqe 4000 ", 9) == 0);
 }
 
 static void test_table(void)
@@ -189,8 +228,8 @@ static void test_json(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_round_trip), CHECK_TEST(test_cut),  CHECK_TEST(test_refused),
-	CHECK_TEST(test_table),	     CHECK_TEST(test_json),
+	CHECK_TEST(test_round_trip), CHECK_TEST(test_cut),   CHECK_TEST(test_refused), CHECK_TEST(test_sections),
+	CHECK_TEST(test_event_line), CHECK_TEST(test_table), CHECK_TEST(test_json),
 };
 
 int main(int argc, char **argv)

@@ -13,11 +13,15 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop",	    "pipe_read", "pipe_write", "event_read", "event_write", "file_read",    "file_write", "poll",
-	"timeout",  "remove",	 "cancel",     "chain",	     "hard",	    "link_timeout", "async",	  "bad_fd",
-	"zero",	    "big",	 "nowait",     "position",   "count",	    "wide",	    "prep",	  "open_chain",
-	"overflow", "shared",	 "close",      "look",	     "direct",	    "wait",	    "drain",	  "skip",
+	"nop",	  "pipe_read", "pipe_write", "event_read", "event_write", "file_read", "file_write",
+	"poll",	  "timeout",   "remove",     "cancel",	   "chain",	  "hard",      "link_timeout",
+	"async",  "bad_fd",    "zero",	     "big",	   "nowait",	  "position",  "count",
+	"wide",	  "prep",      "open_chain", "overflow",   "shared",	  "close",     "look",
+	"direct", "wait",      "drain",	     "skip",	   "shape",
 };
+
+/* Requests that a coupled stream has at least. */
+enum { DEEP = 10 };
 
 static const uint16_t default_weight[GEN_FEATURES] = {
 	[GEN_NOP] = 12,	       [GEN_PIPE_READ] = 22,	 [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
@@ -28,6 +32,7 @@ static const uint16_t default_weight[GEN_FEATURES] = {
 	[GEN_COUNT] = 60,      [GEN_WIDE] = 150,	 [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25,
 	[GEN_OVERFLOW] = 90,   [GEN_SHARED] = 250,	 [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,
 	[GEN_DIRECT] = 450,    [GEN_WAIT] = 550,	 [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,
+	[GEN_SHAPE] = 150,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -40,6 +45,7 @@ void generate_options_init(struct generate_options *opt)
 		.exit_process = 12,
 		.close_ring = 12,
 		.slow = 200,
+		.coupled = 650,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
 }
@@ -82,6 +88,7 @@ static void choose_end(struct gen *g, const struct generate_options *opt)
 	g->exit_thread = thread && !process;
 	g->close_ring = ring && !process;
 	g->slow = one_in(g, opt->slow);
+	g->coupled = prng_chance(&g->p, opt->coupled, 1000);
 }
 
 static void add_ring(struct gen *g)
@@ -120,25 +127,19 @@ static void add_ring(struct gen *g)
 	g->s->nr_rings++;
 }
 
-static void add_pipe(struct gen *g)
+static void init_pipe(struct gen *g, struct obj *o)
 {
-	struct obj *o = &g->s->objs[g->s->nr_objs];
-
-	o->kind = OBJ_PIPE;
 	if (prng_chance(&g->p, 1, 4))
 		o->init = 4096u << prng_below(&g->p, 3);
 	if (prng_chance(&g->p, 1, 6))
 		o->flags = OBJ_NONBLOCK;
 	g->shared[g->s->nr_objs] = gen_chance(g, GEN_SHARED);
-	g->s->nr_objs++;
 }
 
-static void add_eventfd(struct gen *g)
+static void init_eventfd(struct gen *g, struct obj *o)
 {
-	struct obj *o = &g->s->objs[g->s->nr_objs];
 	unsigned int how = prng_below(&g->p, 16);
 
-	o->kind = OBJ_EVENTFD;
 	if (how >= 13)
 		o->init = how - 12;
 	else if (how == 12)
@@ -147,29 +148,94 @@ static void add_eventfd(struct gen *g)
 		o->flags |= OBJ_SEMAPHORE;
 	if (prng_chance(&g->p, 1, 6))
 		o->flags |= OBJ_NONBLOCK;
+}
+
+static void add_object(struct gen *g, enum obj_kind kind)
+{
+	struct obj *o = &g->s->objs[g->s->nr_objs];
+
+	o->kind = (uint8_t)kind;
+	if (kind == OBJ_PIPE)
+		init_pipe(g, o);
+	else if (kind == OBJ_EVENTFD)
+		init_eventfd(g, o);
+	else
+		o->init = prng_chance(&g->p, 1, 2) ? 4096 : 0;
 	g->s->nr_objs++;
+}
+
+/* One object, or two; what would need others is switched off. */
+static void few_objects(struct gen *g)
+{
+	static const struct {
+		uint8_t kind, weight, ops[2];
+	} kinds[] = {
+		{ OBJ_PIPE, 4, { GEN_PIPE_READ, GEN_PIPE_WRITE } },
+		{ OBJ_EVENTFD, 2, { GEN_EVENT_READ, GEN_EVENT_WRITE } },
+		{ OBJ_FILE, 3, { GEN_FILE_READ, GEN_FILE_WRITE } },
+	};
+	unsigned int many = prng_chance(&g->p, 1, 2) ? 2 : 1, on = 0;
+
+	for (unsigned int i = 0; i < 8 && g->s->nr_objs < many; i++) {
+		unsigned int at = prng_below(&g->p, 9), k = 0;
+
+		while (at >= kinds[k].weight)
+			at -= kinds[k++].weight;
+		if (on & 1u << k || !(g->weight[kinds[k].ops[0]] + g->weight[kinds[k].ops[1]]))
+			continue;
+		on |= 1u << k;
+		add_object(g, kinds[k].kind);
+	}
+	for (unsigned int k = 0; k < 3; k++)
+		if (!(on & 1u << k))
+			g->weight[kinds[k].ops[0]] = g->weight[kinds[k].ops[1]] = 0;
+}
+
+/* What stands alone becomes rare. */
+static void few_loners(struct gen *g)
+{
+	unsigned int ops = 0;
+
+	g->weight[GEN_NOP] /= 4;
+	g->weight[GEN_TIMEOUT] /= 2;
+	g->weight[GEN_BAD_FD] /= 2;
+	g->weight[GEN_CANCEL] *= 2;
+	g->weight[GEN_SHAPE] *= 2;
+	for (unsigned int f = 0; f < GEN_OPS; f++)
+		ops += g->weight[f];
+	if (ops == 0)
+		g->weight[GEN_NOP] = 1;
+}
+
+static void all_objects(struct gen *g)
+{
+	bool pipes = g->weight[GEN_PIPE_READ] || g->weight[GEN_PIPE_WRITE] || g->weight[GEN_POLL];
+	bool events = g->weight[GEN_EVENT_READ] || g->weight[GEN_EVENT_WRITE];
+	unsigned int n = 1 + prng_below(&g->p, 3);
+
+	for (unsigned int i = 0; pipes && i < n; i++)
+		add_object(g, OBJ_PIPE);
+	n = 1 + prng_below(&g->p, 2);
+	for (unsigned int i = 0; events && i < n; i++)
+		add_object(g, OBJ_EVENTFD);
+	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE])
+		add_object(g, OBJ_FILE);
 }
 
 static void set_scene(struct gen *g, const struct generate_options *opt)
 {
-	bool pipes = g->weight[GEN_PIPE_READ] || g->weight[GEN_PIPE_WRITE] || g->weight[GEN_POLL];
-	bool events = g->weight[GEN_EVENT_READ] || g->weight[GEN_EVENT_WRITE];
-	unsigned int many = prng_below(&g->p, 8), n = 1 + prng_below(&g->p, 3);
+	unsigned int many = prng_below(&g->p, 8);
 
 	if (opt->max_tasks > 1 && (g->exit_thread ? many < 5 : many < 2))
 		g->s->nr_tasks = (uint8_t)prng_range(&g->p, 2, opt->max_tasks);
 	add_ring(g);
-	if (prng_chance(&g->p, 1, 8) || (g->close_ring && prng_chance(&g->p, 1, 2)))
+	if ((!g->coupled && prng_chance(&g->p, 1, 6)) || (g->close_ring && prng_chance(&g->p, 1, 2)))
 		add_ring(g);
-	for (unsigned int i = 0; pipes && i < n; i++)
-		add_pipe(g);
-	n = 1 + prng_below(&g->p, 2);
-	for (unsigned int i = 0; events && i < n; i++)
-		add_eventfd(g);
-	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE]) {
-		g->s->objs[g->s->nr_objs].kind = OBJ_FILE;
-		g->s->objs[g->s->nr_objs].init = prng_chance(&g->p, 1, 2) ? 4096 : 0;
-		g->s->nr_objs++;
+	if (g->coupled) {
+		few_objects(g);
+		few_loners(g);
+	} else {
+		all_objects(g);
 	}
 }
 
@@ -190,8 +256,7 @@ static unsigned int task_for(struct gen *g, unsigned int ring)
 	return g->task_gone[task] ? g->s->nr_tasks : task;
 }
 
-/* An open ring that some task may use; false: there is none. */
-static bool pick_ring(struct gen *g, unsigned int *ring, unsigned int *task)
+bool gen_pick_ring(struct gen *g, unsigned int *ring, unsigned int *task)
 {
 	unsigned int at = prng_below(&g->p, g->s->nr_rings);
 
@@ -206,7 +271,7 @@ static bool pick_ring(struct gen *g, unsigned int *ring, unsigned int *task)
 	return false;
 }
 
-static struct step *add_step(struct gen *g, enum step_kind kind, unsigned int task)
+struct step *gen_add_step(struct gen *g, enum step_kind kind, unsigned int task)
 {
 	struct step *t = &g->s->steps[g->s->nr_steps];
 
@@ -217,7 +282,7 @@ static struct step *add_step(struct gen *g, enum step_kind kind, unsigned int ta
 	return t;
 }
 
-static unsigned int any_task(struct gen *g)
+unsigned int gen_any_task(struct gen *g)
 {
 	unsigned int task = prng_below(&g->p, g->s->nr_tasks);
 
@@ -247,7 +312,7 @@ static void add_batch(struct gen *g, unsigned int most)
 	struct step *t;
 	uint32_t sq, cq;
 
-	if (!pick_ring(g, &ring, &task) || !(t = add_step(g, STEP_SUBMIT, task))) {
+	if (!gen_pick_ring(g, &ring, &task) || !(t = gen_add_step(g, STEP_SUBMIT, task))) {
 		g->over = true;
 		return;
 	}
@@ -280,7 +345,7 @@ static void add_batch(struct gen *g, unsigned int most)
 /* A direct transfer: mostly what readers wait for, sometimes room for writers. */
 static void add_direct(struct gen *g)
 {
-	unsigned int at = prng_below(&g->p, g->s->nr_objs ? g->s->nr_objs : 1), task = any_task(g);
+	unsigned int at = prng_below(&g->p, g->s->nr_objs ? g->s->nr_objs : 1), task = gen_any_task(g);
 	bool read = prng_chance(&g->p, 1, 3), event;
 	struct step *t;
 
@@ -288,7 +353,7 @@ static void add_direct(struct gen *g)
 	    g->end_gone[at][END_IN])
 		return;
 	event = g->s->objs[at].kind == OBJ_EVENTFD;
-	t = add_step(g, read ? STEP_READ : STEP_WRITE, task);
+	t = gen_add_step(g, read ? STEP_READ : STEP_WRITE, task);
 	if (!t)
 		return;
 	t->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)at, .end = !event && !read ? END_IN : END_OUT };
@@ -303,9 +368,9 @@ static void add_look(struct gen *g)
 	unsigned int ring, task;
 	struct step *t;
 
-	if (!pick_ring(g, &ring, &task))
+	if (!gen_pick_ring(g, &ring, &task))
 		return;
-	t = add_step(g, peek ? STEP_PEEK : STEP_REAP, task);
+	t = gen_add_step(g, peek ? STEP_PEEK : STEP_REAP, task);
 	if (t)
 		t->ring = (uint8_t)ring;
 }
@@ -315,13 +380,13 @@ static void add_wait(struct gen *g)
 	unsigned int ring, task, owed, n;
 	struct step *t;
 
-	if (!pick_ring(g, &ring, &task))
+	if (!gen_pick_ring(g, &ring, &task))
 		return;
 	owed = stream_owed(g->s, g->s->nr_steps, ring);
 	if (owed == 0)
 		return;
 	n = prng_chance(&g->p, 3, 4) ? owed : 1 + prng_below(&g->p, owed);
-	t = add_step(g, STEP_WAIT, task);
+	t = gen_add_step(g, STEP_WAIT, task);
 	if (t) {
 		t->ring = (uint8_t)ring;
 		t->wait_nr = n;
@@ -330,7 +395,7 @@ static void add_wait(struct gen *g)
 
 static void add_close(struct gen *g)
 {
-	unsigned int at = prng_below(&g->p, g->s->nr_objs ? g->s->nr_objs : 1), task = any_task(g);
+	unsigned int at = prng_below(&g->p, g->s->nr_objs ? g->s->nr_objs : 1), task = gen_any_task(g);
 	unsigned int end = prng_below(&g->p, 2);
 	struct step *t;
 
@@ -340,7 +405,7 @@ static void add_close(struct gen *g)
 		end = END_OUT;
 	if (g->end_gone[at][end])
 		return;
-	t = add_step(g, STEP_CLOSE, task);
+	t = gen_add_step(g, STEP_CLOSE, task);
 	if (!t)
 		return;
 	t->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)at, .end = (uint8_t)end };
@@ -349,10 +414,10 @@ static void add_close(struct gen *g)
 
 static void add_exit_thread(struct gen *g)
 {
-	unsigned int task = any_task(g);
+	unsigned int task = gen_any_task(g);
 
 	g->exit_thread = false;
-	if (!add_step(g, STEP_EXIT_THREAD, task))
+	if (!gen_add_step(g, STEP_EXIT_THREAD, task))
 		return;
 	g->task_gone[task] = true;
 	g->over = true;
@@ -360,15 +425,17 @@ static void add_exit_thread(struct gen *g)
 		g->over &= g->task_gone[i];
 }
 
-static void add_close_ring(struct gen *g)
+void gen_close_ring(struct gen *g, unsigned int ring)
 {
-	unsigned int ring = prng_below(&g->p, g->s->nr_rings), task = any_task(g);
+	unsigned int task = gen_any_task(g);
 	struct step *t;
 
+	if (!g->close_ring)
+		return;
 	g->close_ring = false;
 	if (g->ring_gone[ring])
 		return;
-	t = add_step(g, STEP_CLOSE_RING, task);
+	t = gen_add_step(g, STEP_CLOSE_RING, task);
 	if (!t)
 		return;
 	t->ring = (uint8_t)ring;
@@ -391,11 +458,20 @@ static void add_between(struct gen *g)
 		add_wait(g);
 }
 
+/* The larger of two draws; of coupled streams at least what makes them so. */
+static unsigned int choose_size(struct gen *g, unsigned int most)
+{
+	unsigned int least = !g->coupled || most < DEEP ? 1 : DEEP, n = prng_range(&g->p, least, most);
+	unsigned int again = prng_range(&g->p, least, most);
+
+	return again > n ? again : n;
+}
+
 void stream_generate(uint64_t seed, const struct generate_options *opt, struct stream *out)
 {
 	struct generate_options defaults;
 	struct gen g = { .p = prng_seed(seed), .s = out };
-	unsigned int n, again, exit_at;
+	unsigned int n, exit_at;
 
 	if (!opt) {
 		generate_options_init(&defaults);
@@ -407,22 +483,20 @@ void stream_generate(uint64_t seed, const struct generate_options *opt, struct s
 	choose_features(&g, opt);
 	choose_end(&g, opt);
 	set_scene(&g, opt);
-	n = 1 + prng_below(&g.p, opt->size);
-	again = 1 + prng_below(&g.p, opt->size);
-	if (again > n)
-		n = again;
+	n = choose_size(&g, opt->size);
 	exit_at = 1 + prng_below(&g.p, n);
 	while (out->nr_reqs < n && !g.over) {
-		add_batch(&g, n - out->nr_reqs);
+		if (!gen_chance(&g, GEN_SHAPE) || !gen_shape(&g, n - out->nr_reqs))
+			add_batch(&g, n - out->nr_reqs);
 		if (g.exit_thread && out->nr_reqs >= exit_at)
 			add_exit_thread(&g);
 		if (g.close_ring && !g.over && out->nr_reqs >= exit_at)
-			add_close_ring(&g);
+			gen_close_ring(&g, prng_below(&g.p, out->nr_rings));
 		if (!g.over)
 			add_between(&g);
 	}
 	if (g.exit_process && !g.over)
-		add_step(&g, STEP_EXIT_PROCESS, any_task(&g));
+		gen_add_step(&g, STEP_EXIT_PROCESS, gen_any_task(&g));
 	gen_targets(&g);
 	stream_name_all(out);
 }

@@ -45,6 +45,7 @@ enum gen_feature {
 	GEN_WAIT, /* after a submit what is owed is waited for */
 	GEN_DRAIN, /* a request has IOSQE_IO_DRAIN */
 	GEN_SKIP, /* a request has IOSQE_CQE_SKIP_SUCCESS */
+	GEN_SHAPE, /* what comes next is one of the shapes of stream/generate_shape.c */
 	GEN_FEATURES,
 };
 
@@ -55,10 +56,12 @@ struct generate_options {
 	/* One stream in so many ends, or goes on, after such an exit; 0: none does. */
 	unsigned int exit_thread, exit_process, close_ring;
 	unsigned int slow; /* one stream in so many has a timer of 1 to 20 ms; 0: none has */
+	unsigned int coupled; /* of 1000 streams, those whose requests mostly have to do with each other */
 	uint16_t weight[GEN_FEATURES];
 };
 
-/* The defaults: size 12, 2 tasks, swarm, each kind of exit in one stream of 12, slow timers in one of 200. */
+/* The defaults: size 12, 2 tasks, swarm, each kind of exit in one stream of 12, slow timers in one of 200, and so much
+ * coupled that every second stream has a group (stream/groups.h) of 8 requests or more. */
 void generate_options_init(struct generate_options *opt);
 
 /* `opt` NULL: the defaults. */

@@ -127,7 +127,7 @@ static void gen_poll(struct gen *g, struct sreq *r)
 	r->op_flags = masks[prng_below(&g->p, sizeof(masks))];
 }
 
-static void gen_timeout(struct gen *g, struct sreq *r)
+void gen_timeout(struct gen *g, struct sreq *r)
 {
 	r->op = SOP_TIMEOUT;
 	r->ts = gen_time(g);
@@ -273,12 +273,35 @@ static bool interests(const struct sreq *r, unsigned int who)
 					   r->op != SOP_NOP && r->op != SOP_ASYNC_CANCEL && r->op != SOP_TIMEOUT_REMOVE;
 }
 
+/* Does it wait for something, or for its turn? */
+static bool may_linger(const struct gen *g, const struct sreq *r)
+{
+	bool file = r->fd.kind == FD_OBJ && g->s->objs[r->fd.obj].kind == OBJ_FILE;
+
+	return (r->sqe_flags & IOSQE_ASYNC) || r->op == SOP_TIMEOUT || r->op == SOP_POLL_ADD ||
+	       (r->op == SOP_READ && r->fd.kind == FD_OBJ && !file);
+}
+
+/* In coupled streams: one of the last few that may still be there. */
+static bool gen_recent(struct gen *g, unsigned int i, uint8_t *target)
+{
+	unsigned int back = 1 + prng_below(&g->p, 5);
+
+	for (unsigned int k = i < back ? 0 : i - back; k < i; k++)
+		if (interests(&g->s->reqs[k], g->s->reqs[i].op) && may_linger(g, &g->s->reqs[k])) {
+			*target = (uint8_t)k;
+			return true;
+		}
+	return false;
+}
+
 /* Mostly an earlier request, preferably one that may still be there; sometimes one of its own chain, a later one,
  * itself or none. */
 static uint8_t gen_target(struct gen *g, unsigned int i)
 {
 	const struct stream *s = g->s;
 	unsigned int how = prng_below(&g->p, 20), at = prng_below(&g->p, s->nr_reqs);
+	uint8_t recent;
 
 	if (how == 0)
 		return STREAM_NONE;
@@ -291,6 +314,8 @@ static uint8_t gen_target(struct gen *g, unsigned int i)
 	}
 	if (i == 0)
 		return (uint8_t)at;
+	if (g->coupled && prng_chance(&g->p, 3, 4) && gen_recent(g, i, &recent))
+		return recent;
 	at = prng_below(&g->p, i);
 	for (unsigned int k = 0; k < i; k++)
 		if (interests(&s->reqs[(at + k) % i], s->reqs[i].op))
@@ -303,6 +328,8 @@ void gen_targets(struct gen *g)
 	for (unsigned int i = 0; i < g->s->nr_reqs; i++) {
 		struct sreq *r = &g->s->reqs[i];
 
+		if (g->aimed[i])
+			continue;
 		if (r->op == SOP_TIMEOUT_REMOVE || (r->op == SOP_ASYNC_CANCEL && stream_cancel_by_target(r->op_flags)))
 			r->target = gen_target(g, i);
 	}

@@ -1,4 +1,5 @@
-/* bench: how fast streams run, by workload and by runner. `bazel run //stress:bench [-- --json] [--repeats N]`
+/* bench: how fast streams run, by workload and by runner, and what judging them costs.
+ * `bazel run //stress:bench [-- [judge] [--json] [--repeats N]]`; `judge` is bench_judge.c.
  *
  * Four named workloads run on the simulation, on the engine on threads, on the kernel with a fresh thread and ring for
  * each stream, on the kernel with both reused, and through the whole differential loop of `augur fuzz` (post to three
@@ -18,8 +19,7 @@
 #include "cli/runners.h"
 #include "core/base/diag.h"
 #include "stream/parse.h"
-
-enum { MAX_REPEATS = 101, MIN_REPEATS = 5 };
+#include "stress/bench.h"
 
 #define ROUND_NS 80000000ull /* about so long takes one measurement */
 #define LOOP_ROUND_NS 400000000ull /* of the loop, which starts its hands anew and has cold ones at first */
@@ -72,7 +72,7 @@ struct sample {
 struct cell {
 	unsigned int nr;
 	uint32_t round; /* streams in one measurement */
-	struct sample sample[MAX_REPEATS];
+	struct sample sample[BENCH_MAX_REPEATS];
 	struct sample median;
 };
 
@@ -170,14 +170,19 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+double bench_median(double *v, unsigned int n)
+{
+	qsort(v, n, sizeof(v[0]), by_size);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
 static double median(const struct cell *c, size_t offset)
 {
-	double v[MAX_REPEATS];
+	double v[BENCH_MAX_REPEATS];
 
 	for (unsigned int i = 0; i < c->nr; i++)
 		v[i] = *(const double *)((const char *)&c->sample[i] + offset);
-	qsort(v, c->nr, sizeof(v[0]), by_size);
-	return c->nr % 2 ? v[c->nr / 2] : (v[c->nr / 2 - 1] + v[c->nr / 2]) / 2;
+	return bench_median(v, c->nr);
 }
 
 static int measure_all(struct bench *b)
@@ -325,9 +330,11 @@ static enum exit_status start_hands(struct bench *b)
 
 static enum exit_status bench_main(int argc, char **argv);
 
-static const char help[] = "bench [--repeats N] [--json] [--out DIR]\n"
-			   "\n"
-			   "Measures how many streams run per second, by workload and runner.\n";
+static const char help[] =
+	"bench [judge] [--repeats N] [--json] [--out DIR]\n"
+	"\n"
+	"Measures how many streams run per second, by workload and runner. `judge`: what the law costs, as a share\n"
+	"of running default streams on all runners, and as it grows with the number of SQEs.\n";
 
 static const struct command command_bench = { "bench", "measures streams per second", help, bench_main };
 
@@ -335,26 +342,34 @@ static enum exit_status bench_main(int argc, char **argv)
 {
 	static struct bench b = { .repeats = 7, .out = "/tmp/augur-bench" };
 	const struct option_row rows[] = {
-		{ "repeats", OPTION_NUMBER, &b.repeats, MIN_REPEATS, MAX_REPEATS, NULL },
+		{ "repeats", OPTION_NUMBER, &b.repeats, BENCH_MIN_REPEATS, BENCH_MAX_REPEATS, NULL },
 		{ "json", OPTION_FLAG, &b.json, 0, 0, NULL },
 		{ "out", OPTION_STRING, &b.out, 0, 0, NULL },
 	};
-	int nr, go = options_parse(&command_bench, argc, argv, rows, OPTIONS_COUNT(rows), 0, 0, &nr);
+	int nr, go = options_parse(&command_bench, argc, argv, rows, OPTIONS_COUNT(rows), 0, 1, &nr);
 	enum exit_status status;
+	bool law;
 
 	if (go != OPTIONS_GO_ON)
 		return go;
+	law = nr == 1 && strcmp(argv[1], "judge") == 0;
+	if (nr == 1 && !law) {
+		fprintf(stderr, "bench: the one section with a name is judge, not \"%s\"\n", argv[1]);
+		return STATUS_USAGE;
+	}
 	if (parse_workloads(&b) < 0)
 		return STATUS_USAGE;
 	status = start_hands(&b);
-	if (status == STATUS_OK && measure_all(&b) < 0) {
-		fprintf(stderr, "bench: a hand failed\n");
+	if (status == STATUS_OK && law)
+		status = bench_judge(b.hand, (unsigned int)b.repeats, b.json);
+	else if (status == STATUS_OK && measure_all(&b) < 0)
 		status = STATUS_ENVIRONMENT;
-	}
+	if (status == STATUS_ENVIRONMENT)
+		fprintf(stderr, "bench: a hand failed\n");
 	for (unsigned int r = 0; r < RUNNERS; r++)
 		if (b.hand[r])
 			hand_stop(b.hand[r]);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && !law)
 		(b.json ? print_json : print_table)(&b);
 	return status;
 }
