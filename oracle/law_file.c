@@ -47,10 +47,30 @@ static void add_puts(const struct facts *f, unsigned int obj, struct file_accoun
 	}
 }
 
+/* Plain buffered writes of one task to one file are handed to io-wq and hashed: one after the other, first come first
+ * served. So on file systems that do not write buffered without waiting. */
+static bool hashed(const struct facts *f, const struct put *p)
+{
+	const struct sreq *q;
+
+	if (p->req == REC_NO_REQ || f->req[p->req].chain_first != p->req || f->ring[f->req[p->req].ring].drains)
+		return false;
+	q = &f->s->reqs[p->req];
+	return !q->sqe_flags && !q->op_flags;
+}
+
+static bool hashed_before(const struct facts *f, const struct put *a, const struct put *b)
+{
+	if (strcmp(f->rec->fs, "tmpfs") != 0 && strcmp(f->rec->fs, "ext4") != 0)
+		return false;
+	return hashed(f, a) && hashed(f, b) && a->req < b->req && f->req[a->req].ring == f->req[b->req].ring &&
+	       f->req[a->req].task == f->req[b->req].task;
+}
+
 /* Was a surely over before b began? Members of one chain follow each other. */
 static bool put_before(const struct facts *f, const struct put *a, const struct put *b)
 {
-	if (a->end != NO_EVENT && a->end < b->begin)
+	if ((a->end != NO_EVENT && a->end < b->begin) || hashed_before(f, a, b))
 		return true;
 	return a->req != REC_NO_REQ && b->req != REC_NO_REQ && a->req < b->req &&
 	       f->req[a->req].chain_first == f->req[b->req].chain_first && f->req[a->req].begin == f->req[b->req].begin;

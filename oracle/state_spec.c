@@ -161,7 +161,8 @@ static bool may_arm(const struct spec *sp, const struct state *s, unsigned int m
 	const struct member *k = &sp->p->member[m];
 
 	return k->arms && (k->timer || k->op == SOP_WRITE || !known(sp, s, m) || !is_ready(sp, s, m) ||
-			   peer_closed(sp, m)); /* somebody in flight may hold that end */
+			   peer_closed(sp, m) || /* somebody in flight may hold that end */
+			   !is_quiet(sp, s, m)); /* it came and went between two looks */
 }
 
 static uint16_t widen_ready(const struct spec *sp, const struct state *s, unsigned int m)
@@ -361,7 +362,8 @@ static void say_zero(struct spec *sp, const struct state *from, const struct can
 static void say_already(struct spec *sp, const struct state *from, const struct cancel *c, unsigned int t)
 {
 	const struct member *k = &sp->p->member[t];
-	uint16_t has = c->timers ? ST_FIRED : LINGERS | (k->async || k->may_iowq ? ST_DONEC : 0);
+	/* A worker that has armed a request holds it a moment longer, whatever becomes of it meanwhile. */
+	uint16_t has = c->timers ? ST_FIRED : LINGERS | (k->async || k->may_iowq ? ST_ENDED | ST_POSTED : 0);
 	struct state s = *from;
 
 	if (!(s.mask[t] & (has | ST_LOOSE)))
