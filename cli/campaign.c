@@ -391,8 +391,8 @@ static void *job_main(void *arg)
 	struct campaign *c = j->c;
 	bool any = false;
 
+	start_hands(j); /* first: luck may use the CPUs that a hand's starter may, not only the one it is pinned to */
 	pin(j->cpu);
-	start_hands(j);
 	pthread_mutex_lock(&c->lock);
 	c->starting--;
 	pthread_cond_broadcast(&c->changed);
