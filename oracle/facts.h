@@ -96,6 +96,12 @@ static inline bool fd_of_obj(const struct fdref *fd, unsigned int obj)
 /* Can the request have been in the hands of an io-wq worker at some time? */
 bool req_may_be_iowq(const struct facts *f, unsigned int r);
 
+/* Does cancel c select request r, and can both have been there at one time? */
+bool cancel_names(const struct facts *f, const struct cancel_fact *c, unsigned int r);
+
+/* Had r posted before cancel c was submitted? Reaped by then, or below the CQ tail its submit saw. */
+bool cancel_too_late(const struct facts *f, const struct cancel_fact *c, unsigned int r);
+
 /* Can cancel c have met request r alive (in time), and does it select it? */
 bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 
