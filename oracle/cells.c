@@ -154,6 +154,7 @@ static bool add_cancels(const struct facts *f, unsigned int r, struct cells *out
 		struct moment m = { .c = c };
 		const struct sreq *k;
 		enum cell_event event;
+		enum cell_state state;
 
 		if (c->req == REC_NO_REQ || !cancel_names(f, c, r))
 			continue;
@@ -165,7 +166,9 @@ static bool add_cancels(const struct facts *f, unsigned int r, struct cells *out
 		/* A linked timeout that was cancelled, as a cancel that was, met nobody. */
 		if (c->cqe != NO_EVENT && c->res == -ECANCELED)
 			continue;
-		add(f, r, state_by(f, &m, r), event, c->cqe == NO_EVENT ? CELL_NONE : result_of(k, c->res), out);
+		/* A linked timeout comes when it fires, which is not before what it times is issued. */
+		state = event == CELL_LINK_TIMEOUT ? loose_state(f, r) : state_by(f, &m, r);
+		add(f, r, state, event, c->cqe == NO_EVENT ? CELL_NONE : result_of(k, c->res), out);
 	}
 	return met;
 }

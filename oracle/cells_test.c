@@ -112,6 +112,12 @@ static const struct scene {
 	  2,
 	  { { SOP_READ, CELL_READY, CELL_COMPLETE, CELL_ERROR },
 	    { SOP_NOP, CELL_HELD, CELL_COMPLETE, CELL_ECANCELED } } },
+	{ HEAD "submit r\n h: timeout ts=0 hardlink\n a: read fd=p.out len=8 link\n l: link_timeout ts=0\n",
+	  "b0 e0=3@0-0 h=-62 a=-125 l=-62 E",
+	  3,
+	  { { SOP_TIMEOUT, CELL_ARMED, CELL_COMPLETE, CELL_ETIME },
+	    { SOP_READ, CELL_ARMED, CELL_LINK_TIMEOUT, CELL_ETIME },
+	    { SOP_LINK_TIMEOUT, CELL_ARMED, CELL_COMPLETE, CELL_ETIME } } },
 	/* exits and rings that go */
 	{ HEAD "submit r\n a: read fd=p.out len=8\nclose r\n",
 	  "b0 e0=1@0-0 b1 e1=0 E",
