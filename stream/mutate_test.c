@@ -8,6 +8,7 @@
 #include "stream/mutate.h"
 #include "stream/owed.h"
 #include "stream/parse.h"
+#include "stream/print.h"
 
 static struct stream a, b, other;
 
@@ -140,6 +141,24 @@ static void test_targets_follow(void)
 	}
 }
 
+/* A finding is kept as text, for no seed makes its stream again. */
+static void test_survives_as_text(void)
+{
+	static char buf[STREAM_PRINT_CAP];
+	struct text t;
+
+	for (unsigned int seed = 0; seed < 500; seed++) {
+		stream_generate(seed, NULL, &a);
+		stream_mutate(&a, NULL, seed);
+		text_init(&t, buf, sizeof(buf));
+		stream_print(&a, &t);
+		if (!parse(buf, &b) || !CHECK(stream_same(&a, &b))) {
+			printf("seed %u\n", seed);
+			return;
+		}
+	}
+}
+
 static void test_smallest(void)
 {
 	for (unsigned int seed = 0; seed < 200; seed++) {
@@ -152,8 +171,9 @@ static void test_smallest(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_valid), CHECK_TEST(test_deterministic),	 CHECK_TEST(test_each_mutator),
-	CHECK_TEST(test_near),	CHECK_TEST(test_targets_follow), CHECK_TEST(test_smallest),
+	CHECK_TEST(test_valid),	   CHECK_TEST(test_deterministic),  CHECK_TEST(test_each_mutator),
+	CHECK_TEST(test_near),	   CHECK_TEST(test_targets_follow), CHECK_TEST(test_survives_as_text),
+	CHECK_TEST(test_smallest),
 };
 
 int main(int argc, char **argv)
