@@ -12,16 +12,23 @@
 #include "cli/outcome.h"
 #include "cli/runners.h"
 #include "core/base/prng.h"
+#include "stream/certain.h"
 
 enum { HALF = HAND_SLOTS / 2 };
 
+#define VARIANT_SALT 0x76617269616e7473ull /* so that it is not the generator's sequence */
 #define AGAIN_NS (5ull * 1000000000) /* so long at most is spent on running one finding again */
 
 /* One stream under way: the brain's own copy, which no hand can touch. */
 struct slot {
 	bool busy;
 	uint64_t seed;
-	struct job_options run[RUNNERS];
+	bool variant; /* not made from its seed alone */
+	bool certain;
+	bool kept; /* in the pool of the feedback */
+	unsigned int round;
+	uint32_t posted; /* in this round; mask of enum rec_runner */
+	struct job_options run[RUNNERS]; /* of the last round that it was posted in */
 	struct stream stream;
 };
 
@@ -33,6 +40,7 @@ struct job_thread {
 	struct hand *hand[RUNNERS];
 	struct totals batch; /* of this half; added to the campaign's and cleared */
 	struct outcome outcome;
+	struct cells cells; /* of one run */
 	struct record *kept; /* a record, while its slot is used to run the stream again */
 	uint64_t brain_ns;
 	struct slot slot[HAND_SLOTS];
@@ -67,6 +75,7 @@ static void add_fs(struct leg_totals *t, const char *name, uint64_t streams)
 static void add_leg(struct leg_totals *to, const struct leg_totals *from)
 {
 	to->streams += from->streams;
+	to->runs += from->runs;
 	for (unsigned int i = 0; i < 3; i++)
 		to->verdict[i] += from->verdict[i];
 	to->known += from->known;
@@ -87,6 +96,7 @@ static void add_batch(struct job_thread *j)
 
 	pthread_mutex_lock(&j->c->lock);
 	t->streams += j->batch.streams;
+	t->variants += j->batch.variants;
 	t->brain_ns += cpu - j->brain_ns;
 	for (unsigned int r = 0; r < RUNNERS; r++) {
 		add_leg(&t->leg[r], &j->batch.leg[r]);
@@ -150,6 +160,16 @@ static void keep_evidence(struct job_thread *j, unsigned int i, struct evidence 
 	findings_store(&j->c->findings, (unsigned int)index, e, runs, seen);
 }
 
+static void count_cells(struct job_thread *j, unsigned int i, enum rec_runner r, const struct record *rec)
+{
+	struct slot *slot = &j->slot[i];
+	bool keep = j->c->o.feedback && !slot->kept;
+
+	memset(&j->cells, 0, sizeof(j->cells));
+	if (judge_cells(&slot->stream, rec, oracle_profile(rec), &j->cells) == 0)
+		slot->kept |= feedback_count(&j->c->feedback, r, &j->cells, &slot->stream, keep, prng_mix(slot->seed));
+}
+
 /* The records of a stream are there: counts and keeps what one of them shows. */
 static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 		      const struct record *const records[RUNNERS])
@@ -159,9 +179,11 @@ static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 	struct leg_totals *t = &j->batch.leg[r];
 	const struct job *job = hand_job(j->hand[r], i);
 	struct outcome *o = &j->outcome;
-	struct evidence e = {
-		.stream = &slot->stream, .record = records[r], .stream_seed = slot->seed, .run_seed = slot->run[r].seed
-	};
+	struct evidence e = { .stream = &slot->stream,
+			      .record = records[r],
+			      .stream_seed = slot->seed,
+			      .variant = slot->variant,
+			      .run_seed = slot->run[r].seed };
 	struct verdict verdict;
 	const struct ledger_entry *known[VERDICT_MAX_FINDINGS];
 	char id[FINDING_ID];
@@ -169,10 +191,12 @@ static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 
 	memcpy(e.records, records, sizeof(e.records));
 	outcome_of(&slot->stream, records[r], j->c->ledger, false, o);
-	t->streams++;
+	t->streams += slot->round == 0;
+	t->runs++;
 	t->cpu_ns += job->cpu_ns;
 	memcpy(t->release, records[r]->release, sizeof(t->release));
-	add_fs(t, records[r]->fs, 1);
+	if (slot->round == 0)
+		add_fs(t, records[r]->fs, 1);
 	coverage_count(&j->batch.coverage[r], &slot->stream, records[r]);
 	t->died += o->hand_died;
 	if (job->error) {
@@ -191,6 +215,7 @@ static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 		keep_evidence(j, i, &e);
 		return;
 	}
+	count_cells(j, i, r, records[r]);
 	t->verdict[o->verdict.kind]++;
 	t->known += o->verdict.kind == FORBIDDEN && o->nr_new == 0;
 	if (o->verdict.kind == ALLOWED && !o->hand_died)
@@ -225,7 +250,59 @@ static bool time_is_up(const struct campaign *c)
 	return c->stop || (c->deadline_ns && campaign_now() >= c->deadline_ns);
 }
 
-/* Makes the next stream and posts it to every hand. */
+/* sim: the schedule's seed. Elsewhere the luck: none in the first round of every second stream, and then always. */
+static uint64_t seed_of(const struct slot *slot, enum rec_runner r, unsigned int round)
+{
+	uint64_t first = prng_mix(slot->seed + r);
+
+	if (round > 0)
+		return prng_mix(first + round);
+	return r == RUNNER_SIM || slot->seed % 2 ? first : 0;
+}
+
+static uint64_t rounds_of(const struct campaign *c, const struct slot *slot, enum rec_runner r)
+{
+	return r == RUNNER_SIM || slot->certain || !c->o.luck[r] ? 1 : c->o.luck[r];
+}
+
+/* Sends the stream to those that are to run it in this round. False: nobody is. */
+static bool post_round(struct job_thread *j, unsigned int i, unsigned int round)
+{
+	struct slot *slot = &j->slot[i];
+
+	slot->round = round;
+	slot->posted = 0;
+	for (unsigned int r = 0; r < RUNNERS; r++) {
+		struct job *job;
+
+		if (!j->hand[r] || round >= rounds_of(j->c, slot, r))
+			continue;
+		slot->posted |= 1u << r;
+		slot->run[r] = (struct job_options){ .seed = seed_of(slot, r, round) };
+		job = hand_job(j->hand[r], i);
+		stream_copy_lean(&job->stream, &slot->stream);
+		job->options = slot->run[r];
+		hand_post(j->hand[r], i);
+	}
+	return slot->posted;
+}
+
+/* Makes the next stream: from its seed, or of an earlier one that showed something rare. */
+static void next_stream(struct campaign *c, struct slot *slot)
+{
+	struct prng p = prng_seed(prng_mix(slot->seed ^ VARIANT_SALT));
+	bool variant = prng_chance(&p, (uint32_t)c->o.feedback, 100);
+
+	slot->kept = slot->variant = false;
+	if (c->o.fixed) {
+		stream_copy_lean(&slot->stream, c->o.fixed);
+		return;
+	}
+	slot->variant = variant && feedback_variant(&c->feedback, &slot->stream, c->o.make.gen.size, prng_next(&p));
+	if (!slot->variant)
+		make_stream(&slot->stream, slot->seed, &c->o.make);
+}
+
 static void fill_slot(struct job_thread *j, unsigned int i)
 {
 	struct campaign *c = j->c;
@@ -236,22 +313,9 @@ static void fill_slot(struct job_thread *j, unsigned int i)
 	if (!slot->busy)
 		return;
 	slot->seed = c->o.seed + n;
-	if (c->o.fixed)
-		stream_copy_lean(&slot->stream, c->o.fixed);
-	else
-		make_stream(&slot->stream, slot->seed, &c->o.make);
-	for (unsigned int r = 0; r < RUNNERS; r++) {
-		struct job *job;
-
-		if (!j->hand[r])
-			continue;
-		/* sim: the schedule's seed. Elsewhere every second stream runs with small delays. */
-		slot->run[r] = (struct job_options){ .seed = r == RUNNER_SIM || n % 2 ? prng_mix(slot->seed + r) : 0 };
-		job = hand_job(j->hand[r], i);
-		stream_copy_lean(&job->stream, &slot->stream);
-		job->options = slot->run[r];
-		hand_post(j->hand[r], i);
-	}
+	next_stream(c, slot);
+	slot->certain = stream_certain(&slot->stream);
+	post_round(j, i, 0);
 }
 
 static void hand_gone(struct job_thread *j, enum rec_runner r, int err)
@@ -269,7 +333,7 @@ static void hand_gone(struct job_thread *j, enum rec_runner r, int err)
 static bool wait_slot(struct job_thread *j, unsigned int i)
 {
 	for (unsigned int r = 0; r < RUNNERS; r++) {
-		int ret = j->hand[r] ? hand_wait(j->hand[r], i, &j->c->stop) : 0;
+		int ret = j->slot[i].posted & 1u << r ? hand_wait(j->hand[r], i, &j->c->stop) : 0;
 
 		if (ret < 0 && ret != -EINTR)
 			hand_gone(j, r, ret);
@@ -287,9 +351,10 @@ static void judge_slot(struct job_thread *j, unsigned int i)
 		if (j->hand[r])
 			records[r] = &hand_job(j->hand[r], i)->record;
 	for (unsigned int r = 0; r < RUNNERS; r++)
-		if (records[r])
+		if (j->slot[i].posted & 1u << r)
 			judge_leg(j, i, r, records);
-	j->batch.streams++;
+	j->batch.streams += j->slot[i].round == 0;
+	j->batch.variants += j->slot[i].round == 0 && j->slot[i].variant;
 }
 
 /* Takes in one half and sends it out again. False: nothing is under way in it any more. */
@@ -305,12 +370,16 @@ static bool turn_half(struct job_thread *j, unsigned int first)
 		if (j->slot[i].busy && !wait_slot(j, i))
 			return false;
 	for (unsigned int i = first; i < last; i++) {
-		if (j->slot[i].busy)
+		struct slot *slot = &j->slot[i];
+
+		if (slot->busy)
 			judge_slot(j, i);
-		j->slot[i].busy = false;
-		if (!time_is_up(j->c))
-			fill_slot(j, i);
-		any |= j->slot[i].busy;
+		if (!slot->busy || time_is_up(j->c) || !post_round(j, i, slot->round + 1)) {
+			slot->busy = false;
+			if (!time_is_up(j->c))
+				fill_slot(j, i);
+		}
+		any |= slot->busy;
 	}
 	add_batch(j);
 	if (j->c->findings.error)
@@ -391,8 +460,8 @@ static void *job_main(void *arg)
 	struct campaign *c = j->c;
 	bool any = false;
 
+	start_hands(j); /* first: luck may use the CPUs that a hand's starter may, not only the one it is pinned to */
 	pin(j->cpu);
-	start_hands(j);
 	pthread_mutex_lock(&c->lock);
 	c->starting--;
 	pthread_cond_broadcast(&c->changed);

@@ -2,8 +2,11 @@
  * found is kept.
  *
  * A job is a thread of augur with one hand for each runner. Each hand has HAND_SLOTS slots; the job keeps two halves of
- * them: while it judges one half, the hands work on the other. Jobs share only the counter of streams, the findings and
- * the totals. Nothing here grows with the length of the campaign. */
+ * them: while it judges one half, the hands work on the other. Jobs share only the counter of streams, the findings, the
+ * feedback and the totals. Nothing here grows with the length of the campaign.
+ *
+ * On real time a stream whose results are not certain may run several times, each with other luck. With one job and the
+ * simulation alone, the seed makes the streams and the findings. */
 #ifndef CLI_CAMPAIGN_H
 #define CLI_CAMPAIGN_H
 
@@ -13,6 +16,7 @@
 #include <stdint.h>
 
 #include "cli/coverage.h"
+#include "cli/feedback.h"
 #include "cli/findings.h"
 #include "cli/make.h"
 #include "oracle/ledger.h"
@@ -24,6 +28,8 @@ struct campaign_options {
 	uint64_t seed; /* of the first stream; each has its own, one more */
 	uint64_t seconds, streams; /* the end, by whichever comes first; 0: not by this */
 	uint64_t jobs;
+	uint64_t luck[RUNNERS]; /* real time: so many runs of each stream that is not certain; 0: one */
+	uint64_t feedback; /* so many in 100 streams are variants of those that showed something rare */
 	uint64_t again; /* how often a finding on real time is run again, to see how rare it is */
 	struct make_options make;
 	const struct stream *fixed; /* always this one, instead of those that seeds make (the benchmark) */
@@ -36,7 +42,7 @@ struct campaign_options {
 
 /* What has been done, by runner. */
 struct leg_totals {
-	uint64_t streams;
+	uint64_t streams, runs; /* a stream may run several times: the rest counts runs */
 	uint64_t verdict[3]; /* enum verdict_kind; FORBIDDEN also when all of it is known */
 	uint64_t known; /* of the forbidden: nothing new */
 	uint64_t unjudged;
@@ -52,6 +58,7 @@ struct leg_totals {
 
 struct totals {
 	uint64_t streams; /* judged on all runners there are */
+	uint64_t variants; /* of these, made of an earlier one */
 	uint64_t brain_ns; /* CPU time of the jobs' own threads */
 	struct leg_totals leg[RUNNERS];
 	struct coverage coverage[RUNNERS];
@@ -63,6 +70,7 @@ struct campaign {
 	struct campaign_options o;
 	const struct ledger *ledger;
 	struct findings findings;
+	struct feedback feedback; /* for the report; open while the campaign runs and after */
 	volatile int stop; /* a signal, a full disk, a hand that is gone */
 	pthread_mutex_t lock; /* of what follows */
 	struct totals totals;
@@ -79,7 +87,7 @@ struct campaign {
 
 uint64_t campaign_now(void);
 
-/* Starts the jobs, calls tick(c, arg) about every `tick_ns`, and returns when all have ended. STATUS_OK when it could run
+/* Starts the jobs, with findings and feedback open; calls tick(c, arg) about every `tick_ns`, and returns when all have ended. STATUS_OK when it could run
  * at all; the reasons are then in c. */
 enum campaign_end campaign_run(struct campaign *c, uint64_t tick_ns, void (*tick)(struct campaign *c, void *arg),
 			       void *arg);

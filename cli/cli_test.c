@@ -439,6 +439,108 @@ static void test_campaign_ends_by_itself(void)
 	says("nothing new");
 }
 
+static char *get(const char *path)
+{
+	static char text[2][OUT_MAX];
+	static unsigned int at;
+	char *to = text[at++ % 2];
+	FILE *f = fopen(path, "r");
+
+	*to = '\0';
+	if (CHECK(f)) {
+		to[fread(to, 1, OUT_MAX - 1, f)] = '\0';
+		fclose(f);
+	}
+	return to;
+}
+
+/* The report without its times, which are no two runs' the same. */
+static void without_times(char *json)
+{
+	static const char *const keys[] = { "\"seconds\": ", "\"per_second\": ", "\"brain_cpu_ns\": ", "\"cpu_ns\": ",
+					    "\"out\": " };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		for (char *at = json; (at = strstr(at, keys[i]));) {
+			at += strlen(keys[i]);
+			while (*at && *at != ',' && *at != '}')
+				*at++ = 'x';
+		}
+}
+
+/* Lengths of numbers differ as well. */
+static bool same_but_for_times(char *a, char *b)
+{
+	without_times(a);
+	without_times(b);
+	while (*a && *b) {
+		while (*a == 'x')
+			a++;
+		while (*b == 'x')
+			b++;
+		if (*a != *b)
+			return false;
+		a += *a != '\0';
+		b += *b != '\0';
+	}
+	return *a == *b;
+}
+
+static void fuzz_sim(const char *name, const char *seed, const char *feedback)
+{
+	CHECK_OP(augur("fuzz", "--on", "sim", "--jobs", "1", "--seed", seed, "--streams", "1500", "--feedback",
+		       feedback, "--out", path_of(name), NULL),
+		 ==, 0);
+}
+
+/* With one job and the simulation alone, the seed makes the streams and what is seen of them, variants and all. */
+static void test_feedback_is_deterministic(void)
+{
+	if (!can_run_sim())
+		return;
+	fuzz_sim("a", "5", "50");
+	says("cells of the law");
+	says("(--feedback 50)");
+	fuzz_sim("b", "5", "50");
+	fuzz_sim("c", "5", "0");
+	CHECK(!strstr(out, "--feedback"));
+	CHECK(same_but_for_times(get(path_of("a/report.json")), get(path_of("b/report.json"))));
+	CHECK_STR(get(path_of("a/cells.txt")), get(path_of("b/cells.txt")));
+	CHECK(strcmp(get(path_of("a/cells.txt")), get(path_of("c/cells.txt"))) != 0);
+}
+
+/* The number behind `"key": ` in a text. */
+static long number(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return CHECK(at) ? atol(at + strlen(key)) : -1;
+}
+
+/* Runs are counted next to streams; what is certain is not run again. */
+static void test_luck(void)
+{
+	if (!can_run_sim())
+		return;
+	CHECK_OP(augur("fuzz", "--on", "engine", "--seed", "9", "--streams", "300", "--luck", "4", "--json", "--out",
+		       path_of("a"), NULL),
+		 ==, 0);
+	CHECK_OP(number(out, "\"streams\": "), ==, 300L);
+	CHECK_OP(number(out, "\"runs\": "), >, 1100L);
+	CHECK_OP(number(out, "\"runs\": "), <=, 1200L);
+	CHECK_OP(
+		augur("fuzz", "--on", "engine", "--seed", "9", "--streams", "300", "--luck", "4", "--weights",
+		      "nop=1,pipe_read=0,pipe_write=0,event_read=0,event_write=0,file_read=0,file_write=0,poll=0,timeout=0,"
+		      "remove=0,cancel=0,link_timeout=0,async=0,drain=0,skip=0,prep=0,open_chain=0,close=0,exit_thread=0,"
+		      "exit_process=0,close_ring=0",
+		      "--json", "--out", path_of("b"), NULL),
+		==, 0);
+	CHECK_OP(number(out, "\"runs\": "), ==, 300L);
+	CHECK_OP(number(out, "\"variants\": "), ==, 0L);
+	CHECK_OP(augur("fuzz", "--luck", "0", NULL), ==, 2);
+	CHECK_OP(augur("fuzz", "--feedback", "101", NULL), ==, 2);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(test_usage),
 	CHECK_TEST(test_options),
@@ -454,6 +556,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_terminate_reports),
 	CHECK_TEST(test_kill_leaves_no_hand),
 	CHECK_TEST(test_campaign_ends_by_itself),
+	CHECK_TEST(test_feedback_is_deterministic),
+	CHECK_TEST(test_luck),
 };
 
 int main(int argc, char **argv)

@@ -10,6 +10,7 @@
 
 #include "core/base/text.h"
 #include "core/base/uapi.h"
+#include "stream/certain.h"
 #include "stream/optable.h"
 #include "stream/print.h"
 
@@ -559,13 +560,7 @@ static void put_head(const struct emission *e, FILE *out)
 
 bool emit_is_certain(const struct emission *e)
 {
-	for (unsigned int i = 0; i < e->s->nr_reqs; i++) {
-		const struct expect *x = &e->s->reqs[i].expect;
-
-		if (x->nr != 1 || (x->alt[0].kind == ALT_RANGE && x->alt[0].lo != x->alt[0].hi))
-			return false;
-	}
-	return !e->finding;
+	return stream_certain(e->s) && !e->finding;
 }
 
 static const char main_text[] =

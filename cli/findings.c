@@ -150,8 +150,14 @@ static void write_readme(FILE *out, const struct divergence *d, const struct evi
 	if (e->known)
 		fprintf(out, "ledger     %s (%s)\n", e->known->id, ledger_kind_name(e->known->kind));
 	fprintf(out, "runner     %s %s, files on %s\n", runner_names[d->runner], e->record->release, e->record->fs);
-	fprintf(out, "made by    augur gen --seed %" PRIu64 ", run with seed %" PRIu64 "\n", e->stream_seed,
-		e->run_seed);
+	if (e->variant)
+		fprintf(out,
+			"made of    an earlier stream that showed something rare, as stream %" PRIu64
+			", run with seed %" PRIu64 "\n",
+			e->stream_seed, e->run_seed);
+	else
+		fprintf(out, "made by    augur gen --seed %" PRIu64 ", run with seed %" PRIu64 "\n", e->stream_seed,
+			e->run_seed);
 	if (fi) {
 		fprintf(out, "at         event %u of record-%s.txt\n", fi->event, runner_names[d->runner]);
 		fprintf(out, "seen       %s\nallowed    %s\n", fi->seen, fi->allowed);
@@ -272,6 +278,7 @@ void findings_store(struct findings *f, unsigned int index, const struct evidenc
 	ret = *d->dir ? 0 : choose_dir(f, d);
 	d->stream_seed = e->stream_seed;
 	d->run_seed = e->run_seed;
+	d->variant = e->variant;
 	d->again_runs = again_runs;
 	d->again_seen = again_seen;
 	shown = *d;

@@ -27,6 +27,7 @@ struct divergence {
 	uint64_t count; /* runs that showed it */
 	uint64_t stream_seed, run_seed; /* of what is stored */
 	const char *with; /* as in struct findings */
+	bool variant; /* the seed alone does not make that stream: its text does */
 	unsigned int size; /* its requests */
 	unsigned int again_runs, again_seen; /* runs of the stored stream after that, and those that showed it again */
 };
@@ -50,6 +51,7 @@ struct evidence {
 	const struct record *record; /* that shows it */
 	const struct record *records[RUNNERS]; /* those of the other runners, or NULL */
 	uint64_t stream_seed, run_seed;
+	bool variant;
 	const struct finding *finding; /* NULL: there is no law behind it, `id` and `text` say what it is */
 	const char *id, *text;
 	const struct ledger_entry *known;

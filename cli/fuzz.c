@@ -35,15 +35,22 @@ static const char help[] =
 	"  --on LIST        the runners, of sim, engine, kernel (default: all; a kernel that cannot be used is skipped)\n"
 	"  --scratch LIST   kernel: directories for scratch files, by turns for the jobs; \"-\" is the hand's own choice\n"
 	"                   (default: -,/var/tmp, to see two file systems)\n"
+	"  --luck N         real time: runs each stream whose results are not certain so often, each time with other luck\n"
+	"                   (default: 2 on the kernel, 1 on the engine)\n"
+	"  --feedback N     so many in 100 streams are variants of streams that showed something rare; 0: none (default 20;\n"
+	"                   with --weights none, for variants do not keep to them)\n"
 	"  --again N        runs a finding on real time so often again, to see how rare it is (default 200)\n"
 	"  --fail-on WHAT   new (default): status 1 for what is not in the ledger. any: also for what is\n"
 	"  --no-pin         does not pin each job to a CPU\n"
 	"  --ledger DIR     known divergences; default: corpora/ledger of the workspace\n"
 	"  --json           the report for machines on stdout\n" MAKE_HELP;
 
+enum { LUCK_KERNEL = 2, FEEDBACK_PERCENT = 20 };
+
 struct fuzz_options {
 	const char *on, *out, *ledger, *scratch, *fail_on;
-	bool seed_given, json, no_pin;
+	uint64_t luck;
+	bool seed_given, feedback_given, json, no_pin;
 	char out_made[64];
 	char scratch_copy[4096];
 };
@@ -160,6 +167,10 @@ static enum exit_status check_options(struct campaign *c, struct fuzz_options *f
 	if (!fo->seed_given)
 		c->o.seed = (uint64_t)time(NULL) * 1000000;
 	c->o.pin = !fo->no_pin;
+	c->o.luck[RUNNER_KERNEL] = fo->luck ? fo->luck : LUCK_KERNEL;
+	c->o.luck[RUNNER_ENGINE] = fo->luck ? fo->luck : 1;
+	if (!fo->feedback_given)
+		c->o.feedback = c->o.make.weights ? 0 : FEEDBACK_PERCENT;
 	return status;
 }
 
@@ -169,10 +180,10 @@ static enum exit_status tell(struct campaign *c, enum campaign_end end, bool jso
 	static const struct {
 		const char *name;
 		void (*make)(struct campaign *c, enum campaign_end end, FILE *out);
-	} forms[] = { { "report.txt", report_text }, { "report.json", report_json } };
+	} forms[] = { { "report.txt", report_text }, { "report.json", report_json }, { "cells.txt", report_cells } };
 	enum exit_status status = STATUS_OK;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		char *text = NULL;
 		size_t len = 0;
 		FILE *out = open_memstream(&text, &len);
@@ -189,7 +200,7 @@ static enum exit_status tell(struct campaign *c, enum campaign_end end, bool jso
 				strerror(-ret));
 			status = STATUS_ENVIRONMENT;
 		}
-		if (json == (i == 1))
+		if (i == json)
 			fwrite(text, 1, len, stdout);
 		free(text);
 	}
@@ -227,6 +238,10 @@ static enum exit_status run_campaign(struct campaign *c, struct fuzz_options *fo
 	}
 	fprintf(stderr, "augur fuzz: seed %" PRIu64 ", %" PRIu64 " jobs, findings go to %s\n", c->o.seed, c->o.jobs,
 		fo->out);
+	if (feedback_open(&c->feedback) < 0) {
+		fprintf(stderr, "augur fuzz: malloc: %s\n", strerror(ENOMEM));
+		return STATUS_ENVIRONMENT;
+	}
 	catch_signals(c);
 	end = campaign_run(c, p.terminal ? 250000000ull : 1000000000ull, tick, &p);
 	if (p.terminal)
@@ -234,6 +249,7 @@ static enum exit_status run_campaign(struct campaign *c, struct fuzz_options *fo
 	status = tell(c, end, fo->json);
 	status = status_worse(status, status_of(c, end, fo));
 	findings_close(&c->findings);
+	feedback_close(&c->feedback);
 	return status;
 }
 
@@ -249,6 +265,8 @@ static enum exit_status fuzz_main(int argc, char **argv)
 		{ "out", OPTION_STRING, &fo.out, 0, 0, NULL },
 		{ "on", OPTION_STRING, &fo.on, 0, 0, NULL },
 		{ "scratch", OPTION_STRING, &fo.scratch, 0, 0, NULL },
+		{ "luck", OPTION_NUMBER, &fo.luck, 1, 1000, NULL },
+		{ "feedback", OPTION_NUMBER, &c.o.feedback, 0, 100, &fo.feedback_given },
 		{ "again", OPTION_NUMBER, &c.o.again, 0, 1000000, NULL },
 		{ "fail-on", OPTION_STRING, &fo.fail_on, 0, 0, NULL },
 		{ "no-pin", OPTION_FLAG, &fo.no_pin, 0, 0, NULL },

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/celltable.h"
 #include "cli/runners.h"
 
 enum { COVERAGE_STREAMS = 200000, COVERAGE_LOW = 500 }; /* from so many streams on, so few of something are marked */
@@ -76,8 +77,8 @@ void report_progress(struct campaign *c, char *buf, size_t size)
 
 static void print_legs(const struct campaign *c, const struct totals *t, double seconds, FILE *out)
 {
-	fprintf(out, "  %-8s %10s %8s %10s %10s %10s %10s %9s %6s %9s\n", "runner", "streams", "per s", "allowed",
-		"forbidden", "(known)", "undecided", "unjudged", "died", "restarts");
+	fprintf(out, "  %-8s %10s %8s %10s %10s %10s %10s %10s %9s %6s %9s\n", "runner", "streams", "per s", "runs",
+		"allowed", "forbidden", "(known)", "undecided", "unjudged", "died", "restarts");
 	for (unsigned int r = 0; r < RUNNERS; r++) {
 		const struct leg_totals *l = &t->leg[r];
 
@@ -88,9 +89,9 @@ static void print_legs(const struct campaign *c, const struct totals *t, double 
 			continue;
 		}
 		fprintf(out,
-			"  %-8s %10" PRIu64 " %8.0f %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %9" PRIu64
-			" %6" PRIu64 " %9" PRIu64 "\n",
-			runner_names[r], l->streams, per_second(l->streams, seconds), l->verdict[ALLOWED],
+			"  %-8s %10" PRIu64 " %8.0f %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64
+			" %9" PRIu64 " %6" PRIu64 " %9" PRIu64 "\n",
+			runner_names[r], l->streams, per_second(l->streams, seconds), l->runs, l->verdict[ALLOWED],
 			l->verdict[FORBIDDEN], l->known, l->verdict[UNDECIDED], l->unjudged, l->died, l->restarts);
 	}
 }
@@ -100,13 +101,13 @@ static void print_places(const struct campaign *c, const struct totals *t, FILE 
 	for (unsigned int r = 0; r < RUNNERS; r++) {
 		const struct leg_totals *l = &t->leg[r];
 
-		if (!(used(c) & 1u << r) || !l->streams)
+		if (!(used(c) & 1u << r) || !l->streams || !l->runs)
 			continue;
 		fprintf(out, "  %-8s %s; files on", runner_names[r], *l->release ? l->release : "?");
 		for (unsigned int i = 0; i < CAMPAIGN_MAX_FS && l->fs[i].streams; i++)
 			fprintf(out, "%s %s (%" PRIu64 " streams)", i ? "," : "", *l->fs[i].name ? l->fs[i].name : "?",
 				l->fs[i].streams);
-		fprintf(out, "; %.0f us of CPU time each\n", (double)l->cpu_ns / 1e3 / (double)l->streams);
+		fprintf(out, "; %.0f us of CPU time for each run\n", (double)l->cpu_ns / 1e3 / (double)l->runs);
 	}
 }
 
@@ -196,6 +197,13 @@ void report_text(struct campaign *c, enum campaign_end end, FILE *out)
 			(double)t.brain_ns / 1e3 / (double)t.streams);
 	if (t.streams)
 		coverage_print(t.coverage, used(c), low, out);
+	if (t.streams)
+		cells_print(c->feedback.seen, used(c), out);
+	if (c->o.feedback)
+		fprintf(out,
+			"  %" PRIu64 " streams were variants of such as showed something rare (--feedback %" PRIu64
+			")\n",
+			t.variants, c->o.feedback);
 	print_divergences(c, out);
 	print_trouble(c, out);
 	fprintf(out, "  stored in %s\n", c->findings.dir);
@@ -213,6 +221,7 @@ static void json_leg(const struct campaign *c, const struct totals *t, unsigned 
 	json_string(j, "why", *c->why[r] ? c->why[r] : NULL);
 	json_string(j, "release", l->release);
 	json_u64(j, "streams", l->streams);
+	json_u64(j, "runs", l->runs);
 	json_real(j, "per_second", per_second(l->streams, seconds));
 	json_u64(j, "allowed", l->verdict[ALLOWED]);
 	json_u64(j, "forbidden", l->verdict[FORBIDDEN]);
@@ -227,6 +236,7 @@ static void json_leg(const struct campaign *c, const struct totals *t, unsigned 
 		json_u64(j, l->fs[i].name, l->fs[i].streams);
 	json_close(j, '}');
 	coverage_json(&t->coverage[r], j);
+	json_u64(j, "cells", cells_distinct(&c->feedback.seen[r]));
 	json_close(j, '}');
 	json_line(j);
 }
@@ -245,6 +255,7 @@ static void json_divergence(const struct divergence *d, struct json *j)
 	json_u64(j, "again_runs", d->again_runs);
 	json_u64(j, "again_seen", d->again_seen);
 	json_u64(j, "stream_seed", d->stream_seed);
+	json_bool(j, "variant", d->variant);
 	json_u64(j, "run_seed", d->run_seed);
 	json_string(j, "stored", *d->dir ? d->dir : NULL);
 	findings_replay(d, line, sizeof(line));
@@ -266,6 +277,8 @@ void report_json(struct campaign *c, enum campaign_end end, FILE *out)
 	json_u64(&j, "seed", c->o.seed);
 	json_u64(&j, "jobs", c->o.jobs);
 	json_u64(&j, "streams", t.streams);
+	json_u64(&j, "variants", t.variants);
+	json_u64(&j, "feedback", c->o.feedback);
 	json_real(&j, "per_second", per_second(t.streams, seconds));
 	json_u64(&j, "brain_cpu_ns", t.brain_ns);
 	json_string(&j, "out", c->findings.dir);
@@ -276,6 +289,8 @@ void report_json(struct campaign *c, enum campaign_end end, FILE *out)
 		if (c->o.runners & 1u << r)
 			json_leg(c, &t, r, seconds, &j);
 	json_close(&j, '}');
+	cells_json(c->feedback.seen, used(c), &j);
+	json_line(&j);
 	json_open(&j, "divergences", '[');
 	json_line(&j);
 	for (unsigned int i = 0; i < c->findings.nr; i++)
@@ -284,4 +299,10 @@ void report_json(struct campaign *c, enum campaign_end end, FILE *out)
 	json_u64(&j, "lost", c->findings.lost);
 	json_close(&j, '}');
 	json_line(&j);
+}
+
+void report_cells(struct campaign *c, enum campaign_end end, FILE *out)
+{
+	(void)end;
+	cells_list(c->feedback.seen, used(c), out);
 }

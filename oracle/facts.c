@@ -445,8 +445,7 @@ bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned
 	}
 }
 
-/* Had r posted before cancel c was submitted? Reaped by then, or below the CQ tail its submit saw. */
-static bool posted_before(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+bool cancel_too_late(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
 	const struct req_fact *rf = &f->req[r];
 
@@ -457,7 +456,7 @@ static bool posted_before(const struct facts *f, const struct cancel_fact *c, un
 	return c->end != NO_EVENT && (int32_t)(f->rec->ev[rf->cqe].head - f->rec->ev[c->end].tail_before) < 0;
 }
 
-static bool may_select(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+bool cancel_names(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
 	const struct req_fact *rf = &f->req[r];
 
@@ -470,14 +469,14 @@ static bool may_select(const struct facts *f, const struct cancel_fact *c, unsig
 
 bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
-	return may_select(f, c, r) && !posted_before(f, c, r);
+	return cancel_names(f, c, r) && !cancel_too_late(f, c, r);
 }
 
 bool cancel_meets_lingering(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
 	if (c->req == r) /* a canceller that runs in a worker finds itself running there */
 		return cancel_selects(f, c, r) && req_may_be_iowq(f, r);
-	return may_select(f, c, r) && posted_before(f, c, r) && req_may_be_iowq(f, r);
+	return cancel_names(f, c, r) && cancel_too_late(f, c, r) && req_may_be_iowq(f, r);
 }
 
 /* Does this one request end by itself once it is issued? */

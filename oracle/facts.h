@@ -106,6 +106,12 @@ bool req_contended(const struct facts *f, unsigned int r);
 /* Would cancel c take request r, if it met it? Rings aside. */
 bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 
+/* Does cancel c select request r, and can both have been there at one time? */
+bool cancel_names(const struct facts *f, const struct cancel_fact *c, unsigned int r);
+
+/* Had r posted before cancel c was submitted? Reaped by then, or below the CQ tail its submit saw. */
+bool cancel_too_late(const struct facts *f, const struct cancel_fact *c, unsigned int r);
+
 /* Can cancel c have met request r alive (in time), and does it select it? */
 bool cancel_meets(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 

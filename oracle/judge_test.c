@@ -116,6 +116,12 @@ static const struct lie lies[] = {
 	  RECF_EXACT },
 	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8 async\nsubmit r\n k: cancel target=a\n",
 	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-2 settle=1 E w0=1 c:a=1 d:a=254*1 f0=0,0", "state.cancel", RECF_EXACT },
+	/* Work that is cancelled in the queue takes what comes behind it along, hard links or not; nothing else does. */
+	{ HEAD
+	  "eventfd e\npipe p\nsubmit r\n k: cancel target=b async\n b: nop async hardlink\n c: read fd=e\nreap r\n",
+	  "r0:8/16 b0 e0=3@0-0 b1 e1=0@0-3 c:b=-125 c:k=0 c:c=-125 E f0=0,0 f1=0,0", NULL, 0 },
+	{ HEAD "pipe p\nsubmit r\n b: read fd=p.out len=8 hardlink\n c: nop\nsubmit r\n k: cancel target=b\n",
+	  "r0:8/16 b0 e0=2@0-0 b1 e1=1@0-3 c:k=0 c:b=-125 c:c=-125 E f0=0,0", "cancel.cause", 0 },
 	{ HEAD "submit r\n a: nop async\n", "r0:8/16 b0 e0=1@0-0 settle=1 E c:a=-125", "wait.stranded", RECF_EXACT },
 	{ HEAD "submit r\n a: nop async\nwait r 1\n",
 	  "r0:8/16 b0 e0=1@0-0 b1 c:a=0 +2000000000 +2000000000 +2000000000 +2000000000 e1=0@0-1 E", "wait.late",

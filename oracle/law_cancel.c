@@ -86,6 +86,8 @@ static bool is_cause(const struct facts *f, const struct cancel_fact *k, unsigne
 	return false;
 }
 
+/* A failed predecessor takes r along, and so does one that is cancelled while it is queued on io-wq, by whatever link:
+ * what comes behind it in the queue is run as cancelled too (io_run_cancel()). */
 static bool predecessor_failed(const struct facts *f, unsigned int r)
 {
 	for (unsigned int p = f->req[r].chain_first; p < r; p++) {
@@ -94,6 +96,8 @@ static bool predecessor_failed(const struct facts *f, unsigned int r)
 		if (f->req[p].cqe == NO_EVENT)
 			return true; /* not seen: it may have */
 		if (req_fails(f, p, f->req[p].res) && !(f->s->reqs[p].sqe_flags & IOSQE_IO_HARDLINK))
+			return true;
+		if (f->req[p].res == -ECANCELED && req_may_be_iowq(f, p))
 			return true;
 	}
 	return false;

@@ -12,6 +12,7 @@ static int prepare(const struct hand_args *args, const char **why)
 
 	runner = args->runner;
 	hand_confine();
+	executor_cpus(&args->cpus);
 	if (runner != RUNNER_KERNEL)
 		return 0;
 	dir = backend_kernel_probe(why);

@@ -54,8 +54,7 @@ static struct run *run_start(const struct backend *be, const struct stream *s, c
 	x->be = be;
 	x->s = s;
 	x->rec = rec;
-	x->luck = prng_seed(opt->luck);
-	x->lucky = opt->luck && !(be->record_flags & RECF_EXACT);
+	luck_begin(x, opt->luck);
 	x->arena = memory.arena;
 	x->scratch = memory.scratch;
 	x->actor = STREAM_NONE;
@@ -146,6 +145,9 @@ static void solo_main(void *arg)
 {
 	struct run *x = arg;
 
+	/* A thread that lives on is not ours to pin. */
+	if (!x->keeps)
+		luck_pin(x, 0);
 	x->actor = 0;
 	for (unsigned int i = 0; i < x->s->nr_rings; i++)
 		ring_setup(x, i);
@@ -174,6 +176,7 @@ static void task_main(void *arg)
 	struct run_task *t = arg;
 	const struct backend *be = t->run->be;
 
+	luck_pin(t->run, (unsigned int)(t - t->run->task));
 	for (;;) {
 		uint32_t w = __atomic_load_n(&t->word, __ATOMIC_ACQUIRE);
 		bool leave;
@@ -308,7 +311,7 @@ static int run_crew(struct run *x)
 	for (unsigned int i = 0; i < x->s->nr_rings && !ret; i++)
 		run_on(x, x->s->rings[i].task, ring_setup, i);
 	for (unsigned int i = 0; i < x->s->nr_steps && !ret && !x->be->exiting(); i++)
-		crew_step(x, i);
+		crew_step(x, x->order[i]);
 	if (!ret && !x->be->exiting())
 		epilogue_run(x);
 	tasks_end(x);

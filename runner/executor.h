@@ -16,6 +16,16 @@
  * 6. Owed is one CQE without F_MORE for each consumed SQE, but for those with CQE_SKIP_SUCCESS and what stands behind
  *    such a one in its chain: these may end silently.
  *
+ * Luck, on real time, is what is drawn from executor_options.luck:
+ *  - spins of 0 to 10 us before each step, and within it between the SQEs and their enter, and between an enter and its
+ *    reap;
+ *  - pins: a task is at times bound to one CPU, by itself or together with another task;
+ *  - order: two neighbouring steps of different tasks may change places where nothing tells them apart: neither waits,
+ *    closes or exits, they are not on the same ring, and what the requests of the ring and the step name (pipes,
+ *    eventfds, files) is not the same. So the steps of each task, of each ring and on each object keep their order, and
+ *    what is sure to come to a wait is: that is all that laws about steps may count on. The record has them as they
+ *    ran.
+ *
  * The epilogue ends the stream by itself; nobody sleeps "to be sure". No descriptor of an object is closed before the
  * rings are: a request that looks its descriptor up late finds it.
  *
@@ -55,6 +65,7 @@
 #ifndef RUNNER_EXECUTOR_H
 #define RUNNER_EXECUTOR_H
 
+#include <sched.h>
 #include <stdint.h>
 
 #include "runner/backend.h"
@@ -63,7 +74,7 @@
 
 struct executor_options {
 	bool trace; /* record the back end's tracepoints, where it has some: REC_TRACE */
-	uint64_t luck; /* seeds the spins between actions on real time; 0: none */
+	uint64_t luck; /* seeds spins, pins and order on real time; 0: none of them */
 	/* Run in the caller's own thread, and keep the ring for the next stream: for benchmarks. Ignored for streams that
 	 * exit, have several tasks or rings, close their ring, or use IO_DRAIN or CQE_SKIP_SUCCESS. Needs a back end whose
 	 * descriptors outlive the run: the kernel's. */
@@ -76,6 +87,9 @@ struct executor_options {
 int executor_run(const struct backend *be, const struct stream *s, const struct executor_options *opt,
 		 struct record *rec);
 const char *executor_failed(void);
+
+/* The CPUs that tasks may be pinned to. Without it: those that the caller of the first run with luck may run on. */
+void executor_cpus(const cpu_set_t *set);
 
 /* Closes the ring that a run with `reuse` has kept. A run without does so by itself. */
 void executor_forget(void);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct hand {
 	struct hand_options opt;
 	char *scratch; /* a copy of opt.scratch */
 	char path[PATH_MAX];
+	cpu_set_t cpus; /* of who started it: its threads may be pinned when the hand is started again */
 	int shm;
 	struct hand_shared *shared;
 	pid_t pid; /* 0: none */
@@ -73,6 +75,7 @@ static _Noreturn void become_hand(const struct hand *h, char *const argv[])
 {
 	int shm = h->shm;
 
+	sched_setaffinity(0, sizeof(h->cpus), &h->cpus);
 	if (shm == SHM_FD)
 		shm = dup(shm); /* dup2 onto itself would keep close-on-exec */
 	if (shm >= 0 && dup2(shm, SHM_FD) == SHM_FD) {
@@ -210,6 +213,7 @@ int hand_start(struct hand **out, const struct hand_options *opt, const char **w
 	*why = NULL;
 	h->shm = -1;
 	h->opt = *opt;
+	sched_getaffinity(0, sizeof(h->cpus), &h->cpus);
 	if (!h->opt.hang_ns)
 		h->opt.hang_ns = DEFAULT_HANG_NS;
 	if (opt->scratch) {

@@ -191,6 +191,8 @@ int hand_main(int argc, char **argv, uint32_t runners, hand_prepare_fn *prepare,
 		fprintf(stderr, "%s: its memory is not that of this augur: %s\n", argv[0], strerrorname_np(-ret));
 		return 2;
 	}
+	if (sched_getaffinity(0, sizeof(args.cpus), &args.cpus) < 0)
+		CPU_ZERO(&args.cpus);
 	pin(args.cpu);
 	ret = prepare(&args, &why);
 	if (ret < 0) {

@@ -2,12 +2,15 @@
 #ifndef RUNNER_HAND_MAIN_H
 #define RUNNER_HAND_MAIN_H
 
+#include <sched.h>
+
 #include "runner/hand.h"
 
 struct hand_args {
 	enum rec_runner runner;
 	const char *scratch; /* NULL: the hand's own choice */
 	int cpu; /* -1: any */
+	cpu_set_t cpus; /* those that the hand may run on, before it is pinned to that one */
 };
 
 /* Runs the stream of the job into its record; 0 or -errno with job->why. */

@@ -2,6 +2,7 @@
  *
  *	executor.c	the run as a whole, its tasks and its processes
  *	note.c		writing the record
+ *	luck.c		spins, pins and order, drawn from the seed
  *	sqe.c		from a request of the stream to an SQE
  *	ring.c		rings: set up, enter, reap, close
  *	step.c		the steps
@@ -70,6 +71,8 @@ struct run {
 	struct record *rec;
 	struct prng luck;
 	bool lucky;
+	uint8_t order[STREAM_MAX_STEPS]; /* in which the steps run */
+	int pin[STREAM_MAX_TASKS]; /* the task's CPU; -1: it is left alone */
 	uint64_t start; /* the stamps count from here */
 
 	/* written to every event */
@@ -105,6 +108,14 @@ void note_data(struct run *x, uint16_t req, uint8_t obj, const char *buf, size_t
 /* Length of the run of equal bytes at buf. */
 size_t note_run_length(const char *buf, size_t n);
 void note_phase(struct run *x, enum rec_phase phase, uint8_t ring);
+
+/* luck.c */
+void luck_begin(struct run *x, uint64_t seed);
+/* Pins the calling thread, which is that task. */
+void luck_pin(struct run *x, unsigned int task);
+/* Spins 0 to 10 us; luck_spin_within() in half of the cases: within a step there are more places for it. */
+void luck_spin(struct run *x);
+void luck_spin_within(struct run *x);
 
 /* sqe.c */
 char *run_buffer(struct run *x, unsigned int req);

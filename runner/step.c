@@ -93,6 +93,7 @@ static void step_submit(struct run *x, const struct step *st)
 		n = r->p.sq_entries;
 	for (unsigned int i = 0; i < n; i++)
 		sqe_fill(x, st->first_req + i, ring_sqe(r, i));
+	luck_spin_within(x);
 	begin(x, st, n);
 	deadline = run_now(x) + x->be->wait_bound_ns;
 	want = st->wait_nr > r->spare ? st->wait_nr - r->spare : 0;
@@ -102,6 +103,7 @@ static void step_submit(struct run *x, const struct step *st)
 	end(x, st, ret, taken);
 	if (!st->wait)
 		return;
+	luck_spin_within(x);
 	ring_reap(x, st->ring);
 	if (r->spare < st->wait_nr && want <= r->p.cq_entries && run_now(x) >= deadline)
 		bound_hit(x, st->ring, st->wait_nr - r->spare);
@@ -129,6 +131,7 @@ static void step_wait(struct run *x, const struct step *st)
 	ring_reap(x, st->ring);
 	while (r->spare < st->wait_nr && now < deadline && wait_goes_on(ret) && !x->be->exiting()) {
 		ret = ring_wait(x, r, st->wait_nr - r->spare, deadline - now);
+		luck_spin_within(x);
 		ring_reap(x, st->ring);
 		now = run_now(x);
 	}
@@ -149,6 +152,7 @@ static void step_reap(struct run *x, const struct step *st)
 	begin(x, st, 0);
 	ret = ring_wait(x, r, 0, x->be->wait_bound_ns);
 	end(x, st, ret, 0);
+	luck_spin_within(x);
 	ring_reap(x, st->ring);
 }
 
@@ -248,23 +252,12 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_EXIT_PROCESS] = step_exit_process,
 };
 
-static void luck(struct run *x)
-{
-	uint64_t until;
-
-	if (!x->lucky)
-		return;
-	until = x->be->now() + prng_below(&x->luck, 10001);
-	while (x->be->now() < until)
-		x->be->relax();
-}
-
 void step_run(struct run *x, unsigned int step)
 {
 	const struct step *st = &x->s->steps[step];
 
 	ENSURE_OP(st->kind, <, STEP_KINDS);
-	luck(x);
+	luck_spin(x);
 	x->step = (uint16_t)step;
 	steps[st->kind](x, st);
 	x->step = REC_NO_STEP;

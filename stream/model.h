@@ -5,8 +5,8 @@
  * bounded; the bounds below are part of the language and named in errors. Names and comments are kept so that
  * print(parse(text)) is the text again in canonical form.
  *
- * Tasks take turns: the steps run in the order of the stream, each by its task, and a step begins when the one before
- * it has returned. Concurrency is what the kernel (or the engine) makes of the requests.
+ * Tasks take turns: the steps run in the order of the stream (but see "luck" in runner/executor.h), each by its task, and
+ * a step begins when the one before it has returned. Concurrency is what the kernel (or the engine) makes of the requests.
  *
  * A stream is valid when stream_check() says so; every other function here and in the runners requires that. */
 #ifndef STREAM_MODEL_H

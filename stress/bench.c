@@ -123,8 +123,12 @@ static int measure_loop(struct bench *b, unsigned int w, uint32_t n, struct samp
 		fprintf(stderr, "bench: --out %s: %s\n", b->out, strerror(-ret));
 		return ret;
 	}
+	ret = feedback_open(&c.feedback);
+	if (ret < 0)
+		return ret;
 	if (campaign_run(&c, 1000000000ull, no_tick, NULL) != END_DONE)
 		return -EIO;
+	feedback_close(&c.feedback);
 	for (unsigned int i = 0; i < c.findings.nr; i++)
 		fprintf(stderr, "bench: the loop found something: %s on %s\n", c.findings.all[i].id,
 			runner_names[c.findings.all[i].runner]);
