@@ -168,11 +168,14 @@ static void word(const char *w)
 	} else if (!strcmp(w, "hand")) {
 		event(REC_HAND);
 	} else if (w[0] == 'b' && w[1] != '=') {
-		event(REC_BEGIN)->step = (uint16_t)atoi(w + 1);
+		e = event(REC_BEGIN);
+		e->step = (uint16_t)atoi(w + 1);
+		e->task = stream.steps[e->step].task;
 	} else if (w[0] == 'e') {
 		e = event(REC_END);
 		CHECK(sscanf(w, "e%u=%d@%u-%u", &step, &res, &e->tail_before, &e->tail_after) >= 2);
 		e->step = (uint16_t)step;
+		e->task = stream.steps[step].task;
 		e->res = res;
 	} else {
 		e = event(REC_CQE);

@@ -171,7 +171,7 @@ static void test_sections(void)
 	refused("runner kernel\n", "runner kernel\nrunner kernel\n", "expected `release`");
 	refused("flags fresh complete\n", "flags fresh complete\nflags fresh\n", "expected `stream`");
 	refused("stream 9\n", "stream 0\nstream 9\n", "");
-	refused("events 14\n", "events 0\nevents 14\n", "expected `end`");
+	refused("events 15\n", "events 0\nevents 15\n", "expected `end`");
 	refused("\nend\n", "\nend\nend\n", "nothing after `end`");
 	refused("fs tmpfs\n", "", "expected `fs`");
 	refused("augur-record 1\n", "augur-record 01\n", "expected a number");
