@@ -154,7 +154,7 @@ static bool uses_ring(uint8_t kind)
 	return kind == STEP_SUBMIT || kind == STEP_WAIT || kind == STEP_REAP || kind == STEP_PEEK;
 }
 
-/* Steps run in the order of the stream, each by its task and on its ring. */
+/* Each step is run by its task and on its ring; the steps of one task, and those on one ring, in the order of the stream. */
 static int check_step(const struct facts *f, const struct rec_event *e, const char **why)
 {
 	const struct step *st = &f->s->steps[e->step];
@@ -164,7 +164,9 @@ static int check_step(const struct facts *f, const struct rec_event *e, const ch
 	if (uses_ring(st->kind) && e->ring != st->ring)
 		return refuse(why, "a step on another ring than the stream says");
 	for (unsigned int i = e->step + 1u; e->kind == REC_BEGIN && i < f->s->nr_steps; i++)
-		if (f->step_begin[i] != NO_EVENT)
+		if (f->step_begin[i] != NO_EVENT &&
+		    (f->s->steps[i].task == st->task ||
+		     (uses_ring(st->kind) && uses_ring(f->s->steps[i].kind) && f->s->steps[i].ring == st->ring)))
 			return refuse(why, "a step begins after one that stands behind it");
 	return 0;
 }
