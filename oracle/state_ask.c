@@ -2,46 +2,55 @@
 #include <errno.h>
 #include <string.h>
 
+#include "oracle/scratch.h"
 #include "oracle/state.h"
 #include "stream/groups.h"
 
 enum { BUDGET = 20000 }; /* states, for one record */
 
 /* Memory for one question at a time; a judge does not call itself. */
-static _Thread_local struct {
+struct mem {
 	struct plan plan;
-	struct times times;
+	struct times times, until; /* of the whole record; of its beginning */
 	struct facts facts; /* as they would be, had something else been seen */
 	uint8_t group_of[STREAM_MAX_REQS];
 	unsigned int left; /* of the budget */
-} mem;
+};
+
+static struct mem *mem_of(void)
+{
+	return scratch(SCRATCH_ASK, sizeof(struct mem));
+}
 
 unsigned int ask_groups(const struct facts *f)
 {
-	mem.left = BUDGET;
-	times_tell(&mem.times, f, NO_EVENT);
-	return stream_groups(f->s, mem.group_of);
+	struct mem *mem = mem_of();
+
+	mem->left = BUDGET;
+	times_tell(&mem->times, f, NO_EVENT);
+	return stream_groups(f->s, mem->group_of);
 }
 
 enum set_end ask_group(const struct facts *f, unsigned int group, struct plan **plan)
 {
+	struct mem *mem = mem_of();
 	unsigned int where;
 
-	*plan = &mem.plan;
-	plan_make(&mem.plan, f, &mem.times, mem.group_of, group, NO_EVENT);
-	return mem.plan.coupled ? sets_run(&mem.plan, &mem.left, &where) : SET_ALLOWED;
+	*plan = &mem->plan;
+	plan_make(&mem->plan, f, &mem->times, mem->group_of, group, NO_EVENT);
+	return mem->plan.coupled ? sets_run(&mem->plan, &mem->left, &where) : SET_ALLOWED;
 }
 
 enum set_end ask_until(const struct facts *f, unsigned int group, uint32_t limit, struct plan **plan,
 		       unsigned int *where)
 {
-	static _Thread_local struct times times;
+	struct mem *mem = mem_of();
 	unsigned int left = BUDGET;
 
-	*plan = &mem.plan;
-	times_tell(&times, f, limit);
-	plan_make(&mem.plan, f, &times, mem.group_of, group, limit);
-	return sets_run(&mem.plan, &left, where);
+	*plan = &mem->plan;
+	times_tell(&mem->until, f, limit);
+	plan_make(&mem->plan, f, &mem->until, mem->group_of, group, limit);
+	return sets_run(&mem->plan, &left, where);
 }
 
 uint32_t ask_first_event(const struct facts *f, unsigned int group)
@@ -64,21 +73,22 @@ uint32_t ask_first_event(const struct facts *f, unsigned int group)
 bool ask_instead(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r, int32_t res,
 		 struct plan **plan)
 {
+	struct facts *other = &mem_of()->facts;
 	unsigned int where;
 
-	memcpy(&mem.facts, f, sizeof(mem.facts));
-	mem.facts.req[r].res = res;
-	return ask_until(&mem.facts, group, ev + 1, plan, &where) == SET_ALLOWED;
+	memcpy(other, f, sizeof(*other));
+	other->req[r].res = res;
+	return ask_until(other, group, ev + 1, plan, &where) == SET_ALLOWED;
 }
 
 bool ask_late(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r)
 {
-	static _Thread_local struct times times;
+	struct mem *mem = mem_of();
 	unsigned int left = BUDGET, where;
-	struct plan *p = &mem.plan;
+	struct plan *p = &mem->plan;
 
-	times_tell(&times, f, ev + 1);
-	plan_make(p, f, &times, mem.group_of, group, ev + 1);
+	times_tell(&mem->until, f, ev + 1);
+	plan_make(p, f, &mem->until, mem->group_of, group, ev + 1);
 	p->member[p->member_of[r]].overflows = true;
 	return sets_run(p, &left, &where) == SET_ALLOWED;
 }

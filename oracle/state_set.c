@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/base/ensure.h"
+#include "oracle/scratch.h"
 #include "oracle/state.h"
 
 enum {
@@ -24,11 +25,11 @@ struct sets {
 	_Alignas(16) unsigned char pool[POOL_BYTES];
 };
 
-static _Thread_local struct sets memory;
+static _Thread_local struct sets *memory; /* of the run under way, or the last */
 
 static struct state *state_at(uint32_t i)
 {
-	return (struct state *)(memory.pool + (size_t)i * memory.stride);
+	return (struct state *)(memory->pool + (size_t)i * memory->stride);
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -61,11 +62,11 @@ static bool same(const struct plan *p, const struct state *a, const struct state
 static bool seen_before(const struct plan *p, const struct state *s)
 {
 	for (uint32_t i = s->hash;; i++) {
-		typeof(memory.bucket[0]) *b = &memory.bucket[i % BUCKETS];
+		typeof(memory->bucket[0]) *b = &memory->bucket[i % BUCKETS];
 
-		if (b->generation != memory.generation) {
-			b->generation = memory.generation;
-			b->state = memory.nr;
+		if (b->generation != memory->generation) {
+			b->generation = memory->generation;
+			b->state = memory->nr;
 			return false;
 		}
 		if (same(p, state_at(b->state), s))
@@ -77,26 +78,26 @@ static void keep(struct spec *sp, const struct state *made)
 {
 	struct state *s;
 
-	if (memory.nr == memory.most) {
-		memory.full = true;
+	if (memory->nr == memory->most) {
+		memory->full = true;
 		return;
 	}
-	s = state_at(memory.nr);
-	memcpy(s, made, memory.stride);
+	s = state_at(memory->nr);
+	memcpy(s, made, memory->stride);
 	if (!spec_widen(sp, s))
 		return;
 	spec_check(sp->p, s);
 	s->hash = hash_of(sp->p, s);
-	s->parent = memory.from;
+	s->parent = memory->from;
 	if (seen_before(sp->p, s))
 		return;
-	memory.nr++;
+	memory->nr++;
 }
 
 static void new_set(void)
 {
-	memory.first = memory.nr;
-	memory.generation++;
+	memory->first = memory->nr;
+	memory->generation++;
 }
 
 static bool may_post(const struct plan *p, const struct state *s, unsigned int ring, unsigned int interval)
@@ -109,10 +110,10 @@ static void expand(struct spec *sp)
 {
 	const struct plan *p = sp->p;
 
-	for (uint32_t i = memory.first; i < memory.nr && !memory.full; i++) {
+	for (uint32_t i = memory->first; i < memory->nr && !memory->full; i++) {
 		const struct state *s = state_at(i);
 
-		memory.from = i;
+		memory->from = i;
 		if (spec_free(sp, s))
 			continue;
 		for (unsigned int r = 0; r < STREAM_MAX_RINGS; r++)
@@ -133,39 +134,39 @@ static bool overdue(const struct plan *p, const struct state *s, unsigned int in
 /* From each state that is not overdue: the act, or at the end nothing. False: none is left. */
 static bool advance(struct spec *sp)
 {
-	uint32_t first = memory.first, last = memory.nr;
+	uint32_t first = memory->first, last = memory->nr;
 	bool any = false;
 
 	new_set();
-	for (uint32_t i = first; i < last && !memory.full; i++) {
+	for (uint32_t i = first; i < last && !memory->full; i++) {
 		if (overdue(sp->p, state_at(i), sp->interval))
 			continue;
-		memory.from = i;
+		memory->from = i;
 		if (sp->interval == sp->p->nr_acts) {
-			memory.last = i;
+			memory->last = i;
 			return true;
 		}
 		sp->interval++;
 		spec_act(sp, state_at(i), &sp->p->act[sp->interval - 1]);
 		sp->interval--;
-		any |= memory.nr > memory.first;
+		any |= memory->nr > memory->first;
 	}
 	return any;
 }
 
 static void start(const struct plan *p, unsigned int left)
 {
-	struct state *s = (struct state *)memory.pool;
+	struct state *s = (struct state *)memory->pool;
 
-	memory.stride = (offsetof(struct state, mask) + p->nr * sizeof(s->mask[0]) + 15) & ~(size_t)15;
-	memory.most = (uint32_t)(POOL_BYTES / memory.stride);
-	if (memory.most > BUCKETS / 2)
-		memory.most = BUCKETS / 2;
-	if (memory.most > left)
-		memory.most = left;
-	memory.full = false;
-	memory.nr = 0;
-	memory.from = NO_STATE;
+	memory->stride = (offsetof(struct state, mask) + p->nr * sizeof(s->mask[0]) + 15) & ~(size_t)15;
+	memory->most = (uint32_t)(POOL_BYTES / memory->stride);
+	if (memory->most > BUCKETS / 2)
+		memory->most = BUCKETS / 2;
+	if (memory->most > left)
+		memory->most = left;
+	memory->full = false;
+	memory->nr = 0;
+	memory->from = NO_STATE;
 	memset(s, 0, offsetof(struct state, mask));
 	for (unsigned int t = 0; t < p->nr_things; t++) {
 		const struct thing *k = &p->thing[t];
@@ -176,7 +177,7 @@ static void start(const struct plan *p, unsigned int left)
 		s->mask[m] = ST_IDLE;
 	s->parent = NO_STATE;
 	new_set();
-	memory.nr = 1;
+	memory->nr = 1;
 }
 
 enum set_end sets_run(const struct plan *p, unsigned int *left, unsigned int *where)
@@ -186,14 +187,15 @@ enum set_end sets_run(const struct plan *p, unsigned int *left, unsigned int *wh
 
 	if (p->too_long || *left == 0)
 		return SET_BUDGET;
+	memory = scratch(SCRATCH_SETS, sizeof(*memory));
 	start(p, *left);
-	for (sp.interval = 0; any && !memory.full && sp.interval <= p->nr_acts; sp.interval++) {
+	for (sp.interval = 0; any && !memory->full && sp.interval <= p->nr_acts; sp.interval++) {
 		*where = sp.interval;
 		expand(&sp);
 		any = advance(&sp);
 	}
-	*left -= memory.nr < *left ? memory.nr : *left;
-	if (memory.full)
+	*left -= memory->nr < *left ? memory->nr : *left;
+	if (memory->full)
 		return SET_BUDGET;
 	return any ? SET_ALLOWED : SET_EMPTY;
 }
@@ -202,7 +204,7 @@ void sets_path(const struct plan *p,
 	       void (*say)(void *ctx, const struct plan *p, const struct state *before, const struct state *after),
 	       void *ctx)
 {
-	uint32_t next = NO_STATE, i = memory.last;
+	uint32_t next = NO_STATE, i = memory->last;
 
 	/* Turned round on the way back, so that it can be walked from the start. */
 	while (i != NO_STATE) {

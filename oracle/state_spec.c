@@ -1,147 +1,9 @@
-/* What may follow from an abstract state: the drawing of state.h as code. */
-#include <errno.h>
-#include <fcntl.h>
+/* What may follow from an abstract state: the drawing of state.h as code. Cancels: state_cancel.c. */
 #include <linux/fs.h>
 #include <linux/io_uring.h>
-#include <poll.h>
-#include <string.h>
 
 #include "core/base/ensure.h"
-#include "oracle/state.h"
-
-#define UNFINDABLE (ST_IDLE | ST_HELD | ST_DEFER | ST_READY | ST_FIRED | ST_ENDED | ST_POSTED | ST_LOOSE)
-#define LINGERS (ST_WORKER | ST_FIRED | ST_DONEW | ST_POSTW) /* a cancel may say -EALREADY of it */
-
-/* ---- things ---- */
-
-static bool closed(const struct spec *sp, unsigned int t, enum obj_end end)
-{
-	return sp->interval >= sp->p->closed[t][end];
-}
-
-static const struct sreq *sreq_of(const struct spec *sp, unsigned int m)
-{
-	return &sp->p->f->s->reqs[sp->p->member[m].req];
-}
-
-static bool peer_closed(const struct spec *sp, unsigned int m)
-{
-	unsigned int t = sp->p->member[m].obj;
-
-	return sp->p->thing[t].kind == OBJ_PIPE && closed(sp, t, sreq_of(sp, m)->fd.end == END_OUT ? END_IN : END_OUT);
-}
-
-static bool known(const struct spec *sp, const struct state *s, unsigned int m)
-{
-	unsigned int t = sp->p->member[m].obj;
-
-	return t != NOBODY && s->thing[t] != VAGUE;
-}
-
-static bool one_page(const struct spec *sp, unsigned int t)
-{
-	uint64_t capacity = sp->p->f->s->objs[sp->p->thing[t].obj].init;
-
-	return capacity && capacity <= 4096;
-}
-
-/* Can what the member waits for on its thing be there? Known things only. */
-static bool is_ready(const struct spec *sp, const struct state *s, unsigned int m)
-{
-	const struct sreq *q = sreq_of(sp, m);
-	unsigned int t = sp->p->member[m].obj;
-	uint64_t n = s->thing[t];
-	bool pipe = sp->p->thing[t].kind == OBJ_PIPE;
-
-	if (peer_closed(sp, m))
-		return true;
-	switch (q->op) {
-	case SOP_READ:
-		return n > 0;
-	case SOP_WRITE:
-		return pipe || n < UINT64_MAX - 1; /* writable, though it need not have room for so much */
-	default:
-		/* A pipe of one page says POLLOUT only when nothing is in it. */
-		if (pipe && q->fd.end == END_IN)
-			return (q->op_flags & POLLOUT) && (!n || !one_page(sp, t));
-		return ((q->op_flags & POLLIN) && n > 0) || (!pipe && (q->op_flags & POLLOUT) && n < UINT64_MAX - 1);
-	}
-}
-
-static bool write_fits(const struct thing *t, uint64_t n, uint64_t value)
-{
-	return t->kind == OBJ_PIPE || (value != UINT64_MAX && n <= UINT64_MAX - 1 - value);
-}
-
-/* A write wakes every poll that is armed on the thing, whether anything is left when the poll gets to look. */
-static void wake_polls(const struct plan *p, struct state *s, unsigned int t)
-{
-	for (unsigned int m = 0; m < p->nr; m++)
-		if (p->member[m].obj == t && p->member[m].op == SOP_POLL_ADD && (s->mask[m] & ST_ARMED))
-			s->mask[m] |= ST_READY;
-}
-
-/* What a poll of a known thing can say at this instant. */
-static uint32_t poll_mask(const struct spec *sp, const struct state *s, unsigned int m)
-{
-	unsigned int t = sp->p->member[m].obj;
-	uint64_t n = s->thing[t];
-
-	if (sp->p->thing[t].kind == OBJ_PIPE)
-		return sreq_of(sp, m)->fd.end == END_IN ? POLLOUT : n ? POLLIN : 0;
-	return (n ? POLLIN : 0) | (n < UINT64_MAX - 1 ? POLLOUT : 0);
-}
-
-/* The member's transfer on a known thing, as it ended or will end. False: it cannot end so now. */
-static bool move(const struct spec *sp, struct state *s, unsigned int m)
-{
-	const struct member *k = &sp->p->member[m];
-	const struct thing *t = &sp->p->thing[k->obj];
-	uint64_t *n = &s->thing[k->obj], part;
-
-	switch (k->op) {
-	case SOP_READ:
-		if (!*n)
-			return false;
-		part = t->kind == OBJ_PIPE ? (*n < k->len ? *n : k->len) : t->semaphore ? 1 : *n;
-		if (k->end == END_OWN && part != (t->kind == OBJ_PIPE ? (uint64_t)k->res : k->value))
-			return false;
-		*n -= part;
-		return true;
-	case SOP_WRITE:
-		part = t->kind == OBJ_PIPE ? k->len : k->value;
-		if (t->kind == OBJ_PIPE && k->end == END_OWN && (uint64_t)k->res != part)
-			return false;
-		if (!write_fits(t, *n, part))
-			return false;
-		*n += part;
-		wake_polls(sp->p, s, k->obj);
-		return true;
-	default: /* once woken, it goes by what woke it */
-		if (s->mask[m] & ST_READY)
-			return true;
-		return is_ready(sp, s, m) &&
-		       (peer_closed(sp, m) || k->end != END_OWN || !((uint32_t)k->res & ~poll_mask(sp, s, m)));
-	}
-}
-
-/* Is nobody else about to move bytes of the member's thing? Then what it finds there is certain. */
-static bool is_quiet(const struct spec *sp, const struct state *s, unsigned int m)
-{
-	for (unsigned int k = 0; k < sp->p->nr; k++)
-		if (k != m && sp->p->member[k].obj == sp->p->member[m].obj &&
-		    (s->mask[k] & (ST_READY | ST_QUEUED | ST_WORKER | ST_LOOSE)))
-			return false;
-	return true;
-}
-
-/* Does the canceller get to search at all, as far as is known? */
-static bool searches(const struct member *k)
-{
-	if (k->op != SOP_ASYNC_CANCEL && k->op != SOP_TIMEOUT_REMOVE)
-		return false;
-	return k->end == END_UNSEEN || (k->end == END_OWN && (k->res >= 0 || k->res == -ENOENT || k->res == -EALREADY));
-}
+#include "oracle/state_spec.h"
 
 /* ---- one request alone ---- */
 
@@ -152,7 +14,7 @@ static bool ends_alone(const struct spec *sp, const struct state *s, unsigned in
 
 	if (k->end != END_OWN && k->end != END_UNSEEN)
 		return false;
-	return !k->timer && !searches(k) && !(k->moves && known(sp, s, m));
+	return !k->timer && !cancel_searches(k) && !(k->moves && thing_known(sp, s, m));
 }
 
 /* Would an attempt that must not block find nothing there, so that a poll is armed? */
@@ -160,9 +22,9 @@ static bool may_arm(const struct spec *sp, const struct state *s, unsigned int m
 {
 	const struct member *k = &sp->p->member[m];
 
-	return k->arms && (k->timer || k->op == SOP_WRITE || !known(sp, s, m) || !is_ready(sp, s, m) ||
-			   peer_closed(sp, m) || /* somebody in flight may hold that end */
-			   !is_quiet(sp, s, m)); /* it came and went between two looks */
+	return k->arms && (k->timer || k->op == SOP_WRITE || !thing_known(sp, s, m) || !thing_ready(sp, s, m) ||
+			   thing_peer_closed(sp, m) || /* somebody in flight may hold that end */
+			   !thing_quiet(sp, s, m)); /* it came and went between two looks */
 }
 
 static uint16_t widen_ready(const struct spec *sp, const struct state *s, unsigned int m)
@@ -186,7 +48,7 @@ static uint16_t widen_worker(const struct spec *sp, const struct state *s, unsig
 	const struct member *k = &sp->p->member[m];
 	uint16_t to = 0;
 
-	if (ends_alone(sp, s, m) || (k->many && searches(k)))
+	if (ends_alone(sp, s, m) || (k->many && cancel_searches(k)))
 		to |= ST_DONEW;
 	if (!signalled && may_arm(sp, s, m))
 		to |= ST_ARMED;
@@ -195,11 +57,6 @@ static uint16_t widen_worker(const struct spec *sp, const struct state *s, unsig
 	if (signalled && (k->end == END_CANCELLED || k->end == END_UNSEEN))
 		to |= ST_DONEC;
 	return to;
-}
-
-static bool cancellable(const struct member *k)
-{
-	return k->end == END_CANCELLED || k->end == END_UNSEEN || k->pieces;
 }
 
 static uint16_t widen_armed(const struct spec *sp, const struct state *s, unsigned int m)
@@ -213,7 +70,7 @@ static uint16_t widen_armed(const struct spec *sp, const struct state *s, unsign
 		to |= ST_FIRED;
 	if (k->timer && sreq_of(sp, m)->count && (k->end == END_UNSEEN || (k->end == END_OWN && k->res == 0)))
 		to |= ST_DONE;
-	if (!k->timer && (!known(sp, s, m) || is_ready(sp, s, m)))
+	if (!k->timer && (!thing_known(sp, s, m) || thing_ready(sp, s, m)))
 		to |= ST_READY;
 	return to;
 }
@@ -235,11 +92,6 @@ static bool drained(const struct spec *sp, const struct state *s, unsigned int m
 	return true;
 }
 
-static bool selected(const struct plan *p, unsigned int c, unsigned int t)
-{
-	return p->match[c][t / 64] >> t % 64 & 1;
-}
-
 /* Somebody may cancel it at any time now: the epilogue, a canceller that is loose, one in a worker that takes many and
  * comes back for those it has set free itself. */
 static bool prey(const struct spec *sp, const struct state *s, unsigned int m)
@@ -249,7 +101,7 @@ static bool prey(const struct spec *sp, const struct state *s, unsigned int m)
 	if (sp->interval >= p->reaper)
 		return true;
 	for (unsigned int c = 0; p->member[m].sought && c < p->nr; c++)
-		if ((s->mask[c] & (ST_LOOSE | (p->member[c].many ? ST_WORKER : 0))) && selected(p, c, m))
+		if ((s->mask[c] & (ST_LOOSE | (p->member[c].many ? ST_WORKER : 0))) && cancel_selected(p, c, m))
 			return true;
 	return false;
 }
@@ -280,7 +132,7 @@ static uint16_t widen_one(const struct spec *sp, const struct state *s, unsigned
 			mask |= ST_POST;
 		if ((mask & ST_DEFER) && drained(sp, s, m))
 			mask |= ST_QUEUED;
-		if (hunted && (mask & (ST_QUEUED | ST_ARMED)) && cancellable(k) && k->op != SOP_LINK_TIMEOUT)
+		if (hunted && (mask & (ST_QUEUED | ST_ARMED)) && member_cancellable(k) && k->op != SOP_LINK_TIMEOUT)
 			mask |= ST_DONEC;
 		if (k->silent && (mask & (ST_DONEI | ST_DONE)))
 			mask |= ST_POST;
@@ -307,230 +159,7 @@ bool spec_widen(const struct spec *sp, struct state *s)
 	return true;
 }
 
-/* ---- cancels ---- */
-
-struct cancel {
-	unsigned int m; /* the canceller */
-	uint16_t after; /* what becomes of it */
-	bool alone; /* what it sees is one instant: made by a submit, or one target at most */
-	bool expires; /* it is a linked timeout */
-	bool timers; /* it looks among timers only */
-};
-
-static void emit_said(struct spec *sp, struct state *s, const struct cancel *c, int said)
-{
-	const struct member *k = &sp->p->member[c->m];
-	int own = c->expires && said == 0 ? -ETIME : said;
-
-	if (k->end == END_OWN && k->res != own && !(k->many && own >= 0 && k->res >= 0))
-		return;
-	s->mask[c->m] = c->after;
-	s->how = (uint16_t)((c->expires ? BY_FIRE : BY_CANCEL) << 8 | c->m);
-	s->said = (int16_t)own;
-	sp->emit(sp, s);
-}
-
-/* Workers that have something the cancel selects may be signalled on the way to another. */
-static void signal_others(const struct plan *p, struct state *s, unsigned int c)
-{
-	for (unsigned int t = 0; t < p->nr; t++)
-		if (selected(p, c, t) && (s->mask[t] & ST_RUN))
-			s->mask[t] |= ST_RUNS;
-}
-
-/* It finds t and takes it off: 0. */
-static void say_zero(struct spec *sp, const struct state *from, const struct cancel *c, unsigned int t)
-{
-	uint16_t takes = ST_ARMED | ST_DONEC | ST_LOOSE | (c->timers ? 0 : ST_QUEUED);
-	struct state s = *from;
-
-	if (!(s.mask[t] & takes))
-		return;
-	if (!(s.mask[t] & ST_LOOSE)) {
-		if (!cancellable(&sp->p->member[t]))
-			return;
-		s.mask[t] = ST_DONEC;
-		if (sp->p->member[t].pieces)
-			s.mask[t] = ST_DONE;
-	}
-	if (!c->expires && !c->timers)
-		signal_others(sp->p, &s, c->m);
-	emit_said(sp, &s, c, 0);
-}
-
-/* It finds t running: -EALREADY, and a signal. */
-static void say_already(struct spec *sp, const struct state *from, const struct cancel *c, unsigned int t)
-{
-	const struct member *k = &sp->p->member[t];
-	/* A worker that has armed a request holds it a moment longer, whatever becomes of it meanwhile. */
-	uint16_t has = c->timers ? ST_FIRED : LINGERS | (k->async || k->may_iowq ? ST_ENDED | ST_POSTED : 0);
-	struct state s = *from;
-
-	if (!(s.mask[t] & (has | ST_LOOSE)))
-		return;
-	if (!(s.mask[t] & ST_LOOSE)) {
-		s.mask[t] &= has;
-		if (s.mask[t] & ST_RUN)
-			s.mask[t] = (uint16_t)((s.mask[t] & ~ST_RUN) | ST_RUNS);
-	}
-	if (!c->expires && !c->timers)
-		signal_others(sp->p, &s, c->m);
-	emit_said(sp, &s, c, -EALREADY);
-}
-
-/* It finds nothing: all it selects are where no cancel looks. */
-static void say_notfound(struct spec *sp, const struct state *from, const struct cancel *c, const uint8_t *targets,
-			 unsigned int nr)
-{
-	uint16_t hidden = sp->p->member[c->m].shallow ? (uint16_t)~ST_ARMED : UNFINDABLE;
-	struct state s = *from;
-
-	for (unsigned int i = 0; i < nr && (c->alone || nr == 1); i++) {
-		s.mask[targets[i]] &= hidden;
-		if (!s.mask[targets[i]])
-			return;
-	}
-	emit_said(sp, &s, c, -ENOENT);
-}
-
-/* Is what it says it found a number that it can have found? Only where no worker has anything of it: how often work in
- * io-wq is counted varies. */
-static bool may_count(const struct spec *sp, const struct state *s, const struct cancel *c, const uint8_t *targets,
-		      unsigned int nr)
-{
-	const struct member *k = &sp->p->member[c->m];
-	int32_t least = 0, most = 0;
-
-	for (unsigned int i = 0; i < nr; i++) {
-		uint16_t mask = s->mask[targets[i]];
-
-		if (mask & (ST_QUEUED | ST_WORKER | ST_DONEW | ST_POSTW | ST_LOOSE))
-			return true;
-		most += !!(mask & (ST_ARMED | ST_FIRED | ST_DONEC | ST_READY));
-		least += mask == ST_ARMED;
-	}
-	return k->end != END_OWN || (k->res >= least && k->res <= most);
-}
-
-/* It takes all it selects, in one go. */
-static void say_count(struct spec *sp, const struct state *from, const struct cancel *c, const uint8_t *targets,
-		      unsigned int nr)
-{
-	struct state s = *from;
-
-	if (!may_count(sp, from, c, targets, nr))
-		return;
-
-	for (unsigned int i = 0; i < nr; i++) {
-		unsigned int t = targets[i];
-		uint16_t taken = s.mask[t] & (ST_QUEUED | ST_ARMED), rest = s.mask[t] & ~taken;
-
-		if (rest & ST_LOOSE)
-			continue;
-		if (rest & ST_RUN)
-			rest = (uint16_t)((rest & ~(sp->p->member[c->m].shallow ? 0 : ST_RUN)) | ST_RUNS);
-		if (taken && cancellable(&sp->p->member[t]))
-			rest |= sp->p->member[t].pieces ? ST_DONE : ST_DONEC;
-		s.mask[t] = rest | (sp->p->member[c->m].shallow ? taken & ST_QUEUED : 0);
-		if (!s.mask[t])
-			return;
-	}
-	emit_said(sp, &s, c, 0);
-}
-
-static void cancel_all_ways(struct spec *sp, const struct state *s, const struct cancel *c)
-{
-	const struct plan *p = sp->p;
-	const struct member *k = &p->member[c->m];
-	uint8_t targets[STREAM_MAX_REQS];
-	unsigned int nr = 0;
-
-	if (c->expires)
-		targets[nr++] = k->target;
-	else
-		for (unsigned int t = 0; t < p->nr; t++)
-			if (selected(p, c->m, t))
-				targets[nr++] = (uint8_t)t;
-	if (k->many) {
-		say_count(sp, s, c, targets, nr);
-		return;
-	}
-	for (unsigned int i = 0; i < nr; i++) {
-		say_zero(sp, s, c, targets[i]);
-		say_already(sp, s, c, targets[i]);
-	}
-	say_notfound(sp, s, c, targets, nr);
-	if (k->self && (s->mask[c->m] & ST_WORKER)) {
-		struct state own = *s;
-
-		emit_said(sp, &own, c, -EALREADY);
-	}
-	/* Its target had ended and not yet let go of it. */
-	if (c->expires && (s->mask[k->target] & (ST_ENDED | ST_POSTED))) {
-		struct state own = *s;
-
-		own.mask[k->target] &= ST_ENDED | ST_POSTED;
-		emit_said(sp, &own, c, 0);
-	}
-}
-
-static void carry_out(struct spec *sp, const struct state *s, unsigned int m, uint16_t after, bool worker)
-{
-	const struct member *k = &sp->p->member[m];
-	struct cancel c = { .m = m, .after = after, .alone = !worker, .timers = k->op == SOP_TIMEOUT_REMOVE };
-
-	cancel_all_ways(sp, s, &c);
-}
-
-/* A canceller that found nothing, while all it looks for is surely where no cancel looks, and that nobody looks for: it
- * makes no difference when it searched. */
-static bool is_free(const struct spec *sp, const struct state *s, unsigned int m)
-{
-	const struct plan *p = sp->p;
-	const struct member *k = &p->member[m];
-	uint16_t hidden = k->shallow ? (uint16_t)~ST_ARMED : UNFINDABLE;
-
-	if (!searches(k) || k->end != END_OWN || k->res != -ENOENT || k->sought || (s->mask[m] & ST_DONE))
-		return false;
-	if (!(s->mask[m] & ST_WORKER) && (!(s->mask[m] & ST_READY) || k->async))
-		return false;
-	for (unsigned int t = 0; t < p->nr; t++)
-		if (selected(p, m, t) && (s->mask[t] & ~hidden))
-			return false;
-	return true;
-}
-
-bool spec_free(struct spec *sp, const struct state *from)
-{
-	for (unsigned int m = 0; m < sp->p->nr; m++) {
-		struct state s;
-
-		if (!is_free(sp, from, m))
-			continue;
-		s = *from;
-		/* Where it may rest, it may also not have searched yet. */
-		s.mask[m] = ST_DONEW | ST_DONE | (s.mask[m] & (ST_DEFER | ST_QUEUED));
-		s.how = (uint16_t)(BY_CANCEL << 8 | m);
-		s.said = -ENOENT;
-		sp->emit(sp, &s);
-		return true;
-	}
-	return false;
-}
-
 /* ---- steps in which requests meet ---- */
-
-static void hidden_cancel(struct spec *sp, const struct state *s, unsigned int m)
-{
-	const struct member *k = &sp->p->member[m];
-
-	if (!searches(k) || (s->mask[m] & ST_DONE))
-		return;
-	if ((s->mask[m] & ST_READY) && !k->async)
-		carry_out(sp, s, m, ST_DONE, false);
-	if ((s->mask[m] & ST_WORKER) && !k->many)
-		carry_out(sp, s, m, ST_DONEW | ST_DONE, true);
-}
 
 static void hidden_move(struct spec *sp, const struct state *from, unsigned int m)
 {
@@ -538,29 +167,18 @@ static void hidden_move(struct spec *sp, const struct state *from, unsigned int 
 	uint16_t mask = from->mask[m], to = 0;
 	struct state s = *from;
 
-	if (!k->moves || !known(sp, from, m))
+	if (!k->moves || !thing_known(sp, from, m))
 		return;
 	if ((mask & ST_READY) && (!k->async || k->op == SOP_POLL_ADD))
 		to |= ST_DONE;
 	if (mask & ST_WORKER)
 		to |= ST_DONEW | ST_DONE;
-	if (!to || !move(sp, &s, m))
+	if (!to || !thing_move(sp, &s, m))
 		return;
 	s.mask[m] = to;
 	s.how = (uint16_t)(BY_MOVE << 8 | m);
 	s.said = 0;
 	sp->emit(sp, &s);
-}
-
-static void hidden_fire(struct spec *sp, const struct state *s, unsigned int m)
-{
-	const struct member *k = &sp->p->member[m];
-	struct cancel c = { .m = m, .after = ST_DONE, .alone = true, .expires = true };
-
-	if (k->op != SOP_LINK_TIMEOUT || k->target == NOBODY || !k->fires || !(s->mask[m] & ST_ARMED))
-		return;
-	if (k->end == END_OWN || k->end == END_UNSEEN)
-		cancel_all_ways(sp, s, &c);
 }
 
 void spec_hidden(struct spec *sp, const struct state *s)
@@ -570,9 +188,9 @@ void spec_hidden(struct spec *sp, const struct state *s)
 
 		if (s->mask[m] & ST_LOOSE)
 			continue;
-		hidden_cancel(sp, s, m);
+		cancel_hidden(sp, s, m);
 		hidden_move(sp, s, m);
-		hidden_fire(sp, s, m);
+		cancel_expire(sp, s, m);
 		/* Posted where nobody has looked yet. */
 		if (k->end == END_UNSEEN && sp->p->limit != NO_EVENT && (s->mask[m] & ST_ENDED))
 			spec_post(sp, s, m);
@@ -603,7 +221,7 @@ static bool sever(const struct plan *p, struct state *s, unsigned int m)
 	for (unsigned int k = m + 1; k <= p->member[m].last; k++) {
 		if (k == p->member[m].lt || (s->mask[k] & (ST_LOOSE | ST_DONEC | ST_POST)))
 			continue;
-		if (!(s->mask[k] & ST_HELD) || (!cancellable(&p->member[k]) && !p->member[k].silent))
+		if (!(s->mask[k] & ST_HELD) || (!member_cancellable(&p->member[k]) && !p->member[k].silent))
 			return false;
 		s->mask[k] = ST_DONEC | (p->member[k].silent ? ST_POST : 0);
 	}
@@ -618,7 +236,7 @@ static void go_on(const struct plan *p, struct state *s, unsigned int m)
 		return;
 	s->mask[n] = ST_READY | (p->member[m].may_iowq ? ST_RUN : 0);
 	/* Work that is cancelled in the queue takes what comes behind it along, hard links or not: io_run_cancel(). */
-	if (p->member[m].end == END_CANCELLED && p->member[m].may_iowq && cancellable(&p->member[n]))
+	if (p->member[m].end == END_CANCELLED && p->member[m].may_iowq && member_cancellable(&p->member[n]))
 		s->mask[n] |= ST_DONEC;
 	if (p->member[n].lt != NOBODY && (s->mask[p->member[n].lt] & ST_HELD))
 		s->mask[p->member[n].lt] = ST_ARMED;
@@ -631,7 +249,7 @@ static void disarm(const struct plan *p, struct state *s, unsigned int m)
 
 	if (lt == NOBODY || !(s->mask[lt] & (ST_HELD | ST_ARMED)))
 		return;
-	if (cancellable(&p->member[lt]))
+	if (member_cancellable(&p->member[lt]))
 		s->mask[lt] = (uint16_t)((s->mask[lt] & ST_ARMED) | ST_DONEC);
 	else
 		s->mask[lt] &= ST_ARMED;
@@ -701,18 +319,19 @@ static void issue(struct spec *sp, struct state *s, unsigned int m)
 		s->mask[m] = own ? at_once : 0;
 	} else if (k->op == SOP_TIMEOUT) {
 		s->mask[m] = ST_ARMED;
-	} else if (searches(k)) {
-		carry_out(sp, s, m, at_once, false);
+	} else if (cancel_searches(k)) {
+		cancel_carry_out(sp, s, m, at_once, false);
 		return;
-	} else if (!(k->end == END_OWN && k->res <= 0) && known(sp, s, m) && is_quiet(sp, s, m) &&
-		   !closed(sp, k->obj, q->fd.end) && !(p->thing[k->obj].kind == OBJ_EVENTFD && k->op == SOP_WRITE)) {
-		if (!is_ready(sp, s, m))
+	} else if (!(k->end == END_OWN && k->res <= 0) && thing_known(sp, s, m) && thing_quiet(sp, s, m) &&
+		   !thing_closed(sp, k->obj, q->fd.end) &&
+		   !(p->thing[k->obj].kind == OBJ_EVENTFD && k->op == SOP_WRITE)) {
+		if (!thing_ready(sp, s, m))
 			s->mask[m] = may_not_wait(sp, m) ? ST_READY | ST_ARMED : ST_ARMED;
 		else if (p->thing[k->obj].kind == OBJ_PIPE &&
-			 closed(sp, k->obj, q->fd.end == END_OUT ? END_IN : END_OUT))
+			 thing_closed(sp, k->obj, q->fd.end == END_OUT ? END_IN : END_OUT))
 			s->mask[m] = ST_READY;
 		else
-			s->mask[m] = own && move(sp, s, m) ? at_once : 0;
+			s->mask[m] = own && thing_move(sp, s, m) ? at_once : 0;
 	} else {
 		s->mask[m] = ST_READY;
 	}
@@ -796,14 +415,14 @@ static void act_direct(struct spec *sp, struct state *s, const struct act *a)
 		sp->emit(sp, s);
 	} else if (a->kind == ACT_WRITE) {
 		/* An eventfd that is as full as it gets is not writable, not even by nothing. */
-		if (a->res > 0 ? !write_fits(t, *n, a->value) : write_fits(t, *n, a->value) && *n < UINT64_MAX - 1)
+		if (a->res > 0 ? !thing_takes(t, *n, a->value) : thing_takes(t, *n, a->value) && *n < UINT64_MAX - 1)
 			return;
 		if (a->res > 0)
 			*n += a->value;
-		wake_polls(sp->p, s, a->m);
+		thing_wake_polls(sp->p, s, a->m);
 		sp->emit(sp, s);
 	} else {
-		if (read_takes(sp, a, *n) != a->value || (a->res == 0 && !closed(sp, a->m, END_IN)))
+		if (read_takes(sp, a, *n) != a->value || (a->res == 0 && !thing_closed(sp, a->m, END_IN)))
 			return;
 		*n -= a->value;
 		sp->emit(sp, s);
@@ -815,13 +434,13 @@ static uint16_t resting(const struct spec *sp, const struct state *s, unsigned i
 {
 	const struct member *k = &sp->p->member[m];
 	/* Somebody in flight may still hold an end that is closed. */
-	bool waits = k->obj != NOBODY && (!known(sp, s, m) || !is_ready(sp, s, m) || peer_closed(sp, m));
+	bool waits = k->obj != NOBODY && (!thing_known(sp, s, m) || !thing_ready(sp, s, m) || thing_peer_closed(sp, m));
 	uint16_t rest = ST_IDLE | ST_HELD | ST_DEFER | ST_POSTED | ST_LOOSE | ST_QUEUED;
 
 	if (k->timer || waits)
 		rest |= ST_ARMED;
-	if (waits || (k->op == SOP_WRITE && k->obj != NOBODY && known(sp, s, m) &&
-		      !write_fits(&sp->p->thing[k->obj], s->thing[k->obj], k->value)))
+	if (waits || (k->op == SOP_WRITE && k->obj != NOBODY && thing_known(sp, s, m) &&
+		      !thing_takes(&sp->p->thing[k->obj], s->thing[k->obj], k->value)))
 		rest |= ST_RUN;
 	return rest;
 }
