@@ -160,13 +160,12 @@ static void keep_evidence(struct job_thread *j, unsigned int i, struct evidence 
 	findings_store(&j->c->findings, (unsigned int)index, e, runs, seen);
 }
 
-static void count_cells(struct job_thread *j, unsigned int i, enum rec_runner r, const struct record *rec)
+static void count_cells(struct job_thread *j, unsigned int i, enum rec_runner r)
 {
 	struct slot *slot = &j->slot[i];
 	bool keep = j->c->o.feedback && !slot->kept;
 
-	memset(&j->cells, 0, sizeof(j->cells));
-	if (judge_cells(&slot->stream, rec, oracle_profile(rec), &j->cells) == 0)
+	if (!j->outcome.unjudged)
 		slot->kept |= feedback_count(&j->c->feedback, r, &j->cells, &slot->stream, keep, prng_mix(slot->seed));
 }
 
@@ -190,7 +189,8 @@ static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 	unsigned int nr;
 
 	memcpy(e.records, records, sizeof(e.records));
-	outcome_of(&slot->stream, records[r], j->c->ledger, false, o);
+	memset(&j->cells, 0, sizeof(j->cells));
+	outcome_and_cells(&slot->stream, records[r], j->c->ledger, false, &j->cells, o);
 	t->streams += slot->round == 0;
 	t->runs++;
 	t->cpu_ns += job->cpu_ns;
@@ -215,7 +215,7 @@ static void judge_leg(struct job_thread *j, unsigned int i, enum rec_runner r,
 		keep_evidence(j, i, &e);
 		return;
 	}
-	count_cells(j, i, r, records[r]);
+	count_cells(j, i, r);
 	t->verdict[o->verdict.kind]++;
 	t->known += o->verdict.kind == FORBIDDEN && o->nr_new == 0;
 	if (o->verdict.kind == ALLOWED && !o->hand_died)

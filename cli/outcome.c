@@ -73,15 +73,15 @@ static bool hand_died(const struct record *rec)
 	return false;
 }
 
-void outcome_of(const struct stream *s, const struct record *rec, const struct ledger *l, bool expectations,
-		struct outcome *out)
+void outcome_and_cells(const struct stream *s, const struct record *rec, const struct ledger *l, bool expectations,
+		       struct cells *cells, struct outcome *out)
 {
 	out->nr_kept = out->nr_new = out->nr_known = out->nr_broken = 0;
 	out->why = NULL;
 	out->event = 0;
 	out->hand_died = hand_died(rec);
 	out->on_kernel = rec->runner == RUNNER_KERNEL;
-	out->unjudged = judge(s, rec, oracle_profile(rec), &out->verdict, &out->why, &out->event) < 0;
+	out->unjudged = judge_and_count(s, rec, oracle_profile(rec), &out->verdict, cells, &out->why, &out->event) < 0;
 	if (out->unjudged)
 		return;
 	out->nr_kept = out->verdict.nr < VERDICT_MAX_FINDINGS ? out->verdict.nr : VERDICT_MAX_FINDINGS;
@@ -96,6 +96,12 @@ void outcome_of(const struct stream *s, const struct record *rec, const struct l
 	}
 	if (expectations)
 		check_expectations(s, rec, out);
+}
+
+void outcome_of(const struct stream *s, const struct record *rec, const struct ledger *l, bool expectations,
+		struct outcome *out)
+{
+	outcome_and_cells(s, rec, l, expectations, NULL, out);
 }
 
 enum exit_status outcome_status(const struct outcome *o)

@@ -41,6 +41,9 @@ struct outcome {
 extern const char outcome_unjudged_id[], outcome_died_id[], outcome_undecided_id[], outcome_failed_id[];
 
 /* Judges a record. Expectations are looked at only when `expectations` is set. */
+/* cells: counts what the record shows of the law, or NULL. */
+void outcome_and_cells(const struct stream *s, const struct record *rec, const struct ledger *l, bool expectations,
+		       struct cells *cells, struct outcome *out);
 void outcome_of(const struct stream *s, const struct record *rec, const struct ledger *l, bool expectations,
 		struct outcome *out);
 

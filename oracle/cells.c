@@ -1,11 +1,11 @@
-/* Which cells a record shows, as far as its facts tell. Who cannot tell a state says so: a guess would make two cells of
+/* Which cells a record shows, as far as its facts and the judge of states tell. Who cannot tell a state says so: a guess would make two cells of
  * one, and one of two. */
 #include "oracle/cells.h"
 
 #include <errno.h>
 #include <linux/io_uring.h>
 
-#include "oracle/facts.h"
+#include "oracle/court.h"
 
 enum { NOBODY = -1 };
 
@@ -145,7 +145,7 @@ static void add(const struct facts *f, unsigned int r, enum cell_state state, en
 }
 
 /* True if some cancel may have ended it. */
-static bool add_cancels(const struct facts *f, unsigned int r, struct cells *out)
+static bool add_cancels(const struct facts *f, const struct told *told, unsigned int r, struct cells *out)
 {
 	bool met = !req_posted_before_epilogue(f, r);
 
@@ -167,7 +167,9 @@ static bool add_cancels(const struct facts *f, unsigned int r, struct cells *out
 		if (c->cqe != NO_EVENT && c->res == -ECANCELED)
 			continue;
 		/* A linked timeout comes when it fires, which is not before what it times is issued. */
-		state = event == CELL_LINK_TIMEOUT ? loose_state(f, r) : state_by(f, &m, r);
+		state = told->state[c->req][r];
+		if (state == CELL_UNKNOWN)
+			state = event == CELL_LINK_TIMEOUT ? loose_state(f, r) : state_by(f, &m, r);
 		add(f, r, state, event, c->cqe == NO_EVENT ? CELL_NONE : result_of(k, c->res), out);
 	}
 	return met;
@@ -187,10 +189,10 @@ static bool add_exit(const struct facts *f, unsigned int r, struct cells *out)
 	return true;
 }
 
-static void add_request(const struct facts *f, unsigned int r, struct cells *out)
+static void add_request(const struct facts *f, const struct told *told, unsigned int r, struct cells *out)
 {
 	enum cell_result end = end_of(f, r);
-	bool met = add_cancels(f, r, out);
+	bool met = add_cancels(f, told, r, out);
 
 	if (add_exit(f, r, out) || (end == CELL_NONE && !f->complete))
 		return;
@@ -199,17 +201,18 @@ static void add_request(const struct facts *f, unsigned int r, struct cells *out
 	add(f, r, state_at_end(f, r), CELL_COMPLETE, end, out);
 }
 
+void cells_count(const struct facts *f, const struct told *told, struct cells *out)
+{
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
+		if (f->req[r].maybe)
+			add_request(f, told, r, out);
+}
+
 int judge_cells(const struct stream *s, const struct record *rec, enum profile_id profile, struct cells *out)
 {
-	static _Thread_local struct facts f; /* large */
+	struct verdict v;
 	unsigned int event;
 	const char *why;
-	int ret = facts_gather(&f, s, rec, profile, &why, &event);
 
-	if (ret)
-		return ret;
-	for (unsigned int r = 0; r < s->nr_reqs; r++)
-		if (f.req[r].maybe)
-			add_request(&f, r, out);
-	return 0;
+	return judge_and_count(s, rec, profile, &v, out, &why, &event);
 }

@@ -2,6 +2,7 @@
 #ifndef ORACLE_COURT_H
 #define ORACLE_COURT_H
 
+#include "oracle/cells.h"
 #include "oracle/facts.h"
 
 /* The rules, in the order of the table in rules.c. */
@@ -59,9 +60,15 @@ enum rule_id {
 
 extern const struct rule rule_table[RULES];
 
+/* In which state a canceller met a request, where the judge of states can tell: enum cell_state by canceller and request. */
+struct told {
+	uint8_t state[STREAM_MAX_REQS][STREAM_MAX_REQS];
+};
+
 struct court {
 	const struct facts *f;
 	struct verdict *out;
+	struct told *told; /* NULL: nobody asks */
 };
 
 /* Adds a finding, unless the rule does not hold for the profile. `seen` and `allowed` are printf texts of one line each:
@@ -83,6 +90,7 @@ void law_timeouts(struct court *c); /* law_timeout.c: timeouts, counted and link
 void law_data(struct court *c); /* law_data.c: bytes and counters */
 void law_states(
 	struct court *c); /* law_state.c: coupled requests, by sets of states; last, where the others are silent */
+void cells_count(const struct facts *f, const struct told *told, struct cells *out); /* cells.c */
 void law_file(struct court *c, unsigned int obj); /* law_file.c, for law_data */
 
 #endif

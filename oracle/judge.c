@@ -1,4 +1,5 @@
 #include "oracle/court.h"
+#include "oracle/scratch.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -94,10 +95,16 @@ const struct rule *oracle_rules(unsigned int *nr)
 int judge(const struct stream *s, const struct record *rec, enum profile_id profile, struct verdict *out,
 	  const char **why, unsigned int *event)
 {
+	return judge_and_count(s, rec, profile, out, NULL, why, event);
+}
+
+int judge_and_count(const struct stream *s, const struct record *rec, enum profile_id profile, struct verdict *out,
+		    struct cells *cells, const char **why, unsigned int *event)
+{
 	static void (*const laws[])(struct court *) = { law_events,  law_submit,   law_results, law_chains,
 							law_cancels, law_timeouts, law_data,	law_states };
 	static _Thread_local struct facts f; /* large; a judge does not call itself */
-	struct court c = { &f, out };
+	struct court c = { .f = &f, .out = out };
 	int ret;
 
 	out->kind = ALLOWED;
@@ -105,8 +112,14 @@ int judge(const struct stream *s, const struct record *rec, enum profile_id prof
 	ret = facts_gather(&f, s, rec, profile, why, event);
 	if (ret)
 		return ret;
+	if (cells) {
+		c.told = scratch(SCRATCH_TOLD, sizeof(*c.told));
+		memset(c.told->state, CELL_UNKNOWN, s->nr_reqs * sizeof(c.told->state[0]));
+	}
 	for (size_t i = 0; i < sizeof(laws) / sizeof(laws[0]); i++)
 		laws[i](&c);
+	if (cells)
+		cells_count(&f, c.told, cells);
 	if (!f.complete && out->kind == ALLOWED)
 		out->kind = UNDECIDED;
 	return 0;

@@ -49,6 +49,27 @@ static bool says_of_others(const struct facts *f, unsigned int r)
 	       f->req[r].res != -ECANCELED;
 }
 
+/* A cancel that says -ENOENT of r, when all would be well had it said -EALREADY: it denies what it did. */
+static bool denied(struct court *c, unsigned int group, uint32_t ev, unsigned int r)
+{
+	const struct facts *f = c->f;
+	struct plan *p;
+
+	for (unsigned int i = 0; i < f->nr_cancels; i++) {
+		const struct cancel_fact *k = &f->cancel[i];
+
+		if (k->req == REC_NO_REQ || k->req == r || k->res != -ENOENT || !cancel_meets(f, k, r) ||
+		    !ask_instead(f, group, ev, k->req, -EALREADY, &p))
+			continue;
+		accuse(c, R_CANCEL_ENOENT, ev, r, k->req,
+		       "%s ended %s, and %s, which alone can have done it, says -ENOENT|-EALREADY or 0 from %s, or another end of %s",
+		       f->s->reqs[r].name, res_name(f->req[r].res), f->s->reqs[k->req].name, f->s->reqs[k->req].name,
+		       f->s->reqs[r].name);
+		return true;
+	}
+	return false;
+}
+
 static void blame_cqe(struct court *c, unsigned int group, uint32_t ev)
 {
 	const struct facts *f = c->f;
@@ -56,6 +77,8 @@ static void blame_cqe(struct court *c, unsigned int group, uint32_t ev)
 	enum rule_id rule = R_STATE_ORDER;
 	struct others o = { .nr = 0 };
 
+	if ((f->req[r].res == -ECANCELED || f->req[r].res == -EINTR) && denied(c, group, ev, r))
+		return;
 	ask_others(f, group, ev, r, add_other, &o);
 	if (ask_late(f, group, ev, r))
 		rule = R_STATE_VISIBLE;
@@ -106,6 +129,46 @@ static void blame(struct court *c, unsigned int group)
 	accuse(c, acts[a->kind].rule, ev, REC_NO_REQ, REC_NO_REQ, acts[a->kind].text, "");
 }
 
+/* ---- what a canceller met ---- */
+
+/* The state that all stages of a mask are; or that it cannot be told. */
+static enum cell_state one_state(uint16_t mask)
+{
+	static const struct {
+		uint16_t stages;
+		enum cell_state state;
+	} states[] = {
+		{ ST_HELD, CELL_HELD },	    { ST_DEFER, CELL_DEFERRED }, { ST_READY, CELL_READY },
+		{ ST_QUEUED, CELL_QUEUED }, { ST_WORKER, CELL_RUNNING }, { ST_ARMED, CELL_ARMED },
+		{ ST_FIRED, CELL_WOKEN },   { ST_ENDED, CELL_DONE },	 { ST_POSTED, CELL_POSTED },
+	};
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (mask && !(mask & ~states[i].stages))
+			return states[i].state;
+	return CELL_UNKNOWN;
+}
+
+static void note_met(void *ctx, const struct plan *p, const struct state *before, const struct state *after)
+{
+	struct court *c = ctx;
+	enum state_how how = (enum state_how)(after->how >> 8);
+	unsigned int m = after->how & 0xff;
+
+	if (how != BY_CANCEL && how != BY_FIRE)
+		return;
+	for (unsigned int t = 0; t < p->nr; t++) {
+		bool meant = how == BY_FIRE ? t == p->member[m].target : p->match[m][t / 64] >> t % 64 & 1;
+		/* What it said leaves less of what may have been; a victim is not what it was. */
+		uint16_t mask = after->mask[t] & before->mask[t] ? after->mask[t] & before->mask[t] : before->mask[t];
+
+		if (after->said == -EALREADY && (before->mask[t] & ST_WORKER))
+			mask &= ST_WORKER | ST_ENDED;
+		if (meant)
+			c->told->state[p->member[m].req][p->member[t].req] = (uint8_t)one_state(mask);
+	}
+}
+
 void law_states(struct court *c)
 {
 	const struct facts *f = c->f;
@@ -118,7 +181,9 @@ void law_states(struct court *c)
 	for (unsigned int g = 0; g < nr; g++) {
 		enum set_end end = ask_group(f, g, &p);
 
-		if (end == SET_EMPTY)
+		if (end == SET_ALLOWED && c->told && p->coupled)
+			sets_path(p, note_met, c);
+		else if (end == SET_EMPTY)
 			blame(c, g);
 		else if (end == SET_BUDGET)
 			accuse(c, R_STATE_BUDGET, f->rec->nr, p->member[0].req, REC_NO_REQ,

@@ -57,4 +57,9 @@ enum profile_id oracle_profile(const struct record *rec);
 int judge(const struct stream *s, const struct record *rec, enum profile_id profile, struct verdict *out,
 	  const char **why, unsigned int *event);
 
+/* The same, and counts the cells of the law that the record shows (oracle/cells.h); none when it cannot be judged. */
+struct cells;
+int judge_and_count(const struct stream *s, const struct record *rec, enum profile_id profile, struct verdict *out,
+		    struct cells *cells, const char **why, unsigned int *event);
+
 #endif

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-enum scratch_of { SCRATCH_SETS, SCRATCH_ASK, SCRATCHES };
+enum scratch_of { SCRATCH_SETS, SCRATCH_ASK, SCRATCH_TOLD, SCRATCHES };
 
 /* The calling thread's block for that purpose; always of the same size. */
 void *scratch(enum scratch_of of, size_t size);
