@@ -92,6 +92,7 @@ static int io_async_cancel_one(struct io_wq *wq, struct io_cancel_data *cd)
 	case IO_WQ_CANCEL_OK:
 		return 0;
 	case IO_WQ_CANCEL_RUNNING:
+		cd->running = true;
 		if (!many)
 			io_cancel_tell_others(wq, cd);
 		return -EALREADY;
@@ -152,7 +153,7 @@ static uint32_t io_next_cancel_seq(struct io_ring_ctx *ctx)
 }
 
 /* Every io-wq of the ring. ALL, ANY: how many more passes found something; else as io_try_cancel. */
-static int io_cancel_all_tasks(struct io_cancel_data *cd, unsigned int issue_flags, bool *running)
+static int io_cancel_all_tasks(struct io_cancel_data *cd, unsigned int issue_flags)
 {
 	struct io_ring_ctx *ctx = cd->ctx;
 	bool many = cd->flags & CANCEL_MANY;
@@ -164,7 +165,6 @@ static int io_cancel_all_tasks(struct io_cancel_data *cd, unsigned int issue_fla
 		struct io_tctx_node *node = list_entry(l, struct io_tctx_node, ctx_node);
 
 		ret = io_async_cancel_one(node->tctx->io_wq, cd);
-		*running |= ret == -EALREADY;
 		nr += ret != -ENOENT;
 		if (nr && !many)
 			break;
@@ -174,8 +174,8 @@ static int io_cancel_all_tasks(struct io_cancel_data *cd, unsigned int issue_fla
 	return many ? nr : ret;
 }
 
-/* The last look at io-wq found something running that had not been there before. It may have parked itself already, so
- * that the mark on it comes too late: look there again. (6.18 does not.) */
+/* Some look at io-wq found something running. It may have parked itself already, so that the mark on it comes too late,
+ * and a cancel of many sees nothing twice: look there again. (6.18 does not.) */
 static int io_cancel_parked_since(struct io_cancel_data *cd, unsigned int issue_flags, int ret)
 {
 	if (!(cd->flags & CANCEL_MANY))
@@ -190,7 +190,6 @@ static int io_cancel_parked_since(struct io_cancel_data *cd, unsigned int issue_
 static int __io_async_cancel(struct io_uring_task *tctx, struct io_cancel_data *cd, unsigned int issue_flags)
 {
 	bool many = cd->flags & CANCEL_MANY;
-	bool running = false;
 	int nr = 0, ret;
 
 	for (;;) {
@@ -201,10 +200,10 @@ static int __io_async_cancel(struct io_uring_task *tctx, struct io_cancel_data *
 			return ret;
 		nr++;
 	}
-	ret = io_cancel_all_tasks(cd, issue_flags, &running);
+	ret = io_cancel_all_tasks(cd, issue_flags);
 	if (many)
 		ret += nr;
-	return running ? io_cancel_parked_since(cd, issue_flags, ret) : ret;
+	return cd->running ? io_cancel_parked_since(cd, issue_flags, ret) : ret;
 }
 
 int io_async_cancel(struct io_kiocb *req, unsigned int issue_flags)

@@ -15,6 +15,7 @@ struct io_cancel_data {
 	uint32_t pass; /* counts the searches of an io-wq */
 	const struct io_kiocb *found; /* the last match; not to be looked into */
 	const struct io_kiocb *only; /* no other matches, if set */
+	bool running; /* some search found a match in a worker */
 };
 
 bool io_cancel_req_match(struct io_kiocb *req, struct io_cancel_data *cd);
