@@ -368,22 +368,6 @@ static void test_lies(void)
 	}
 }
 
-/* A rule nobody can break in this file is a rule nobody tests. Those on states have theirs in corpora/lies. */
-static void test_each_rule_has_its_lie(void)
-{
-	unsigned int nr;
-	const struct rule *rules = oracle_rules(&nr);
-
-	for (unsigned int i = 0; i < nr; i++) {
-		bool found = !strncmp(rules[i].name, "state.", 6);
-
-		for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++)
-			found |= lies[k].rule && !strcmp(lies[k].rule, rules[i].name);
-		if (!CHECK(found))
-			printf("no lie breaks %s\n", rules[i].name);
-	}
-}
-
 static void refused(const char *text)
 {
 	const char *why = "";
@@ -445,7 +429,6 @@ static void test_profiles_follow_releases(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(test_lies),
-	CHECK_TEST(test_each_rule_has_its_lie),
 	CHECK_TEST(test_contradictions_are_refused),
 	CHECK_TEST(test_profiles_follow_releases),
 };

@@ -101,6 +101,68 @@ static void late(struct court *c)
 	}
 }
 
+/* ---- the CQ tail ---- */
+
+struct tails {
+	uint32_t seen[STREAM_MAX_RINGS]; /* the CQEs of the ring that had been posted when somebody last looked */
+	uint32_t begin[STREAM_MAX_RINGS]; /* the same when the step under way began */
+	uint32_t most[STREAM_MAX_RINGS], reaped[STREAM_MAX_RINGS];
+};
+
+static bool looks(const struct facts *f, const struct rec_event *e)
+{
+	return e->step != REC_NO_STEP && e->ring < f->s->nr_rings && f->s->steps[e->step].kind <= STEP_PEEK &&
+	       f->ring[e->ring].made && e->res != -EBADFD && e->res != -ESRCH;
+}
+
+static void look_at_tail(struct court *c, uint32_t ev, struct tails *t)
+{
+	const struct facts *f = c->f;
+	const struct rec_event *e = &f->rec->ev[ev];
+	const struct ring *ring = &f->s->rings[e->ring];
+	uint32_t before = t->begin[e->ring];
+	bool peeks = f->s->steps[e->step].kind == STEP_PEEK;
+
+	if ((int32_t)(e->tail_before - before) < 0 || (int32_t)(e->tail_after - e->tail_before) < 0)
+		accuse(c, R_CQ_TAIL, ev, REC_NO_REQ, REC_NO_REQ,
+		       "the CQ tail of %s went from %u over %u to %u|forwards", ring->name, before, e->tail_before,
+		       e->tail_after);
+	else if ((ring->flags & IORING_SETUP_DEFER_TASKRUN) && f->task_exit[ring->task] == NO_EVENT &&
+		 (e->tail_before != before || (peeks && e->tail_after != before)))
+		accuse(c, R_DEFER_QUIET, ev, REC_NO_REQ, REC_NO_REQ,
+		       "the CQ tail of %s went from %u to %u while nobody entered it|%u", ring->name, before,
+		       peeks ? e->tail_after : e->tail_before, before);
+	if ((int32_t)(e->tail_after - t->seen[e->ring]) > 0)
+		t->seen[e->ring] = e->tail_after;
+	if ((int32_t)(e->tail_after - t->most[e->ring]) > 0)
+		t->most[e->ring] = e->tail_after;
+}
+
+static void tails(struct court *c, uint32_t ev, struct tails *t)
+{
+	const struct rec_event *e = &c->f->rec->ev[ev];
+
+	if (e->kind == REC_BEGIN && e->ring < STREAM_MAX_RINGS)
+		t->begin[e->ring] = t->seen[e->ring];
+	if (e->kind == REC_CQE && (int32_t)(e->head + 1 - t->seen[e->ring]) > 0)
+		t->seen[e->ring] = e->head + 1;
+	if (e->kind == REC_CQE)
+		t->reaped[e->ring]++;
+	if (e->kind == REC_END && looks(c->f, e))
+		look_at_tail(c, ev, t);
+}
+
+static void all_reaped(struct court *c, const struct tails *t)
+{
+	const struct facts *f = c->f;
+
+	for (unsigned int i = 0; i < f->s->nr_rings; i++)
+		if (f->complete && f->process_exit == NO_EVENT && !f->ring[i].closed_early && t->most[i] > t->reaped[i])
+			accuse(c, R_CQ_TAIL, f->rec->nr, REC_NO_REQ, REC_NO_REQ,
+			       "the CQ tail of %s was %u, and %u CQEs were reaped|%u", f->s->rings[i].name, t->most[i],
+			       t->reaped[i], t->most[i]);
+}
+
 static void fence(struct court *c, uint32_t ev)
 {
 	const struct facts *f = c->f;
@@ -137,9 +199,12 @@ void law_events(struct court *c)
 {
 	const struct facts *f = c->f;
 	uint32_t next[STREAM_MAX_RINGS] = { 0 };
+	struct tails t = { 0 };
 
 	for (uint32_t ev = 0; ev < f->rec->nr; ev++) {
 		const struct rec_event *e = &f->rec->ev[ev];
+
+		tails(c, ev, &t);
 
 		switch (e->kind) {
 		case REC_CQE:
@@ -165,6 +230,7 @@ void law_events(struct court *c)
 			break;
 		}
 	}
+	all_reaped(c, &t);
 	missing(c);
 	late(c);
 }

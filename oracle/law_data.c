@@ -242,8 +242,24 @@ static void held(struct court *c, uint32_t ev)
 		       who & FINAL_READERS ? " for reading" : "", who & FINAL_WRITERS ? " for writing" : "");
 }
 
+static void amount(struct court *c, unsigned int r)
+{
+	const struct facts *f = c->f;
+	const struct sreq *q = &f->s->reqs[r];
+	bool counter = q->fd.kind == FD_OBJ && f->s->objs[q->fd.obj].kind == OBJ_EVENTFD;
+	int32_t res = f->req[r].res;
+
+	if (q->op != SOP_READ || f->req[r].cqe == NO_EVENT || counter || f->req[r].nr_cqes > 1)
+		return;
+	if (f->req[r].got != (res > 0 ? (uint64_t)res : 0))
+		accuse(c, R_DATA_AMOUNT, f->req[r].cqe, r, REC_NO_REQ, "%s ended %s and brought %llu bytes|%d", q->name,
+		       res_name(res), (unsigned long long)f->req[r].got, res > 0 ? res : 0);
+}
+
 void law_data(struct court *c)
 {
+	for (unsigned int r = 0; c->f->complete && r < c->f->s->nr_reqs; r++)
+		amount(c, r);
 	for (unsigned int o = 0; o < c->f->s->nr_objs; o++) {
 		if (c->f->s->objs[o].kind == OBJ_PIPE)
 			pipe_law(c, o);
