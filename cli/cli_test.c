@@ -518,6 +518,17 @@ static long number(const char *text, const char *key)
 }
 
 /* Runs are counted next to streams; what is certain is not run again. */
+/* What a kernel does of its own accord decides nothing here; that the two are compared at all does. */
+static void test_whitebox(void)
+{
+	int status = augur("whitebox", "--streams", "20", NULL);
+
+	if (status == 77)
+		check_skip("no tracefs, or no io_uring");
+	else if (CHECK(status == 0 || status == 1))
+		CHECK(strstr(out, "20 streams, ") == out);
+}
+
 static void test_luck(void)
 {
 	if (!can_run_sim())
@@ -557,6 +568,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_kill_leaves_no_hand),
 	CHECK_TEST(test_campaign_ends_by_itself),
 	CHECK_TEST(test_feedback_is_deterministic),
+	CHECK_TEST(test_whitebox),
 	CHECK_TEST(test_luck),
 };
 

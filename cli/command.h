@@ -14,7 +14,7 @@ struct command {
 };
 
 extern const struct command command_run, command_diff, command_fuzz, command_bank, command_judge, command_gen,
-	command_fmt, command_minimise, command_explain, command_emit, command_help;
+	command_fmt, command_whitebox, command_minimise, command_explain, command_emit, command_help;
 
 const struct command *command_find(const char *name); /* NULL: no such command */
 const struct command *const *command_all(size_t *nr);

@@ -12,8 +12,8 @@
 #define AUGUR_VERSION "0.1"
 
 static const struct command *const commands[] = {
-	&command_run,	  &command_diff, &command_fuzz, &command_bank, &command_judge, &command_minimise,
-	&command_explain, &command_emit, &command_gen,	&command_fmt,  &command_help,
+	&command_run,	  &command_diff, &command_fuzz,	    &command_bank, &command_judge, &command_minimise,
+	&command_explain, &command_emit, &command_whitebox, &command_gen,  &command_fmt,   &command_help,
 };
 
 const struct command *const *command_all(size_t *nr)

@@ -48,10 +48,12 @@ void engine_relax(void)
 	struct engine_task *t = engine_self();
 
 	sched_point("user mode");
-	if (!a32_load(&t->tctx->pending) || !sched_choose(2, "kick"))
-		return;
-	if (io_task_enter_kernel(t->tctx))
-		io_task_leave_kernel(t->tctx);
+	/* One interrupt, or as many as it takes until all that comes of the first is done. */
+	while (a32_load(&t->tctx->pending) && sched_choose(2, "kick")) {
+		if (io_task_enter_kernel(t->tctx))
+			io_task_leave_kernel(t->tctx);
+		sched_point("user mode");
+	}
 }
 
 /* Who waits for a word, of all processes: they may share memory. */

@@ -65,7 +65,7 @@ uint64_t engine_now(void);
 
 enum engine_trace_point {
 	ENGINE_TRACE_SUBMIT, /* has passed preparation, is about to be linked or issued: io_submit_sqe */
-	ENGINE_TRACE_QUEUED, /* given to io-wq: io_queue_iowq */
+	ENGINE_TRACE_QUEUED, /* given to io-wq: io_queue_iowq; res: IO_WQ_WORK_* as the kernel numbers them */
 	ENGINE_TRACE_WORKER, /* a worker begins with it: io_wq_submit_work */
 	ENGINE_TRACE_ARMED, /* poll or timer armed: io_poll_req_insert, io_timeout_start */
 	ENGINE_TRACE_ENDED, /* its result is there, not yet posted: io_req_set_res */

@@ -87,7 +87,7 @@ enum rec_sim {
 
 enum rec_trace {
 	TRACE_SUBMIT, /* consumed, about to be linked or issued */
-	TRACE_QUEUED, /* on a list of io-wq */
+	TRACE_QUEUED, /* on a list of io-wq; res: 2 hashed, 4 unbound, 16 concurrent */
 	TRACE_WORKER, /* in a worker */
 	TRACE_ARMED, /* poll or timer armed */
 	TRACE_ENDED, /* has its result, and has not posted */

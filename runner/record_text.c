@@ -279,6 +279,11 @@ static void show_trace(const struct rec_event *e, const struct stream *s, struct
 	text_pad(out, COL_WHO);
 	if (e->req < s->nr_reqs)
 		text_put(out, s->reqs[e->req].name);
+	if (e->flags == TRACE_QUEUED) {
+		text_pad(out, COL_RESULT);
+		text_printf(out, "%s%s%s", e->res & 2 ? "hashed " : "", e->res & 4 ? "unbound " : "",
+			    e->res & 16 ? "concurrent" : "");
+	}
 	if (e->flags == TRACE_ENDED) {
 		text_pad(out, COL_RESULT);
 		stream_print_result(e->res, out);

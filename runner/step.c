@@ -258,6 +258,7 @@ void step_run(struct run *x, unsigned int step)
 
 	ENSURE_OP(st->kind, <, STEP_KINDS);
 	luck_spin(x);
+	x->be->relax();
 	x->step = (uint16_t)step;
 	steps[st->kind](x, st);
 	x->step = REC_NO_STEP;

@@ -196,7 +196,6 @@ void io_queue_iowq(struct io_kiocb *req)
 	struct io_uring_task *tctx = req->tctx;
 	struct io_wq *wq = io_task_make_wq(tctx);
 
-	io_trace(IO_TRACE_QUEUED, req->user_data, 0);
 	mutex_assert_held(&req->ctx->uring_lock);
 	ENSURE(!list_is_linked(&req->node));
 	if (!wq) {
@@ -204,6 +203,7 @@ void io_queue_iowq(struct io_kiocb *req)
 		return;
 	}
 	io_prep_async_link(req);
+	io_trace(IO_TRACE_QUEUED, req->user_data, (int32_t)(a32_load(&req->work.flags) & IO_TRACE_WORK_FLAGS));
 	io_wq_enqueue(wq, &req->work);
 }
 

@@ -12,6 +12,8 @@ enum io_trace_point {
 	IO_TRACE_ENDED, /* its result is there, not yet posted: io_req_set_res */
 };
 
+enum { IO_TRACE_WORK_FLAGS = 0xff }; /* QUEUED: IO_WQ_WORK_* without the bucket go as the result */
+
 /* Set before a run and cleared after it, by nobody in between: no lock, no atomic. */
 extern void (*io_trace_fn)(void *ctx, unsigned int point, uint64_t user_data, int32_t res);
 extern void *io_trace_ctx;
