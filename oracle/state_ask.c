@@ -6,7 +6,8 @@
 #include "oracle/state.h"
 #include "stream/groups.h"
 
-enum { BUDGET = 20000 }; /* states, for one record */
+/* States: for one record; and for all further questions about it. */
+enum { BUDGET = 20000, ASK_BUDGET = 10 * BUDGET };
 
 /* Memory for one question at a time; a judge does not call itself. */
 struct mem {
@@ -14,7 +15,7 @@ struct mem {
 	struct times times, until; /* of the whole record; of its beginning */
 	struct facts facts; /* as they would be, had something else been seen */
 	uint8_t group_of[STREAM_MAX_REQS];
-	unsigned int left; /* of the budget */
+	unsigned int left, ask_left; /* of the budgets */
 };
 
 static struct mem *mem_of(void)
@@ -27,6 +28,7 @@ unsigned int ask_groups(const struct facts *f)
 	struct mem *mem = mem_of();
 
 	mem->left = BUDGET;
+	mem->ask_left = ASK_BUDGET;
 	times_tell(&mem->times, f, NO_EVENT);
 	return stream_groups(f->s, mem->group_of);
 }
@@ -45,12 +47,11 @@ enum set_end ask_until(const struct facts *f, unsigned int group, uint32_t limit
 		       unsigned int *where)
 {
 	struct mem *mem = mem_of();
-	unsigned int left = BUDGET;
 
 	*plan = &mem->plan;
 	times_tell(&mem->until, f, limit);
 	plan_make(&mem->plan, f, &mem->until, mem->group_of, group, limit);
-	return sets_run(&mem->plan, &left, where);
+	return sets_run(&mem->plan, &mem->ask_left, where);
 }
 
 uint32_t ask_first_event(const struct facts *f, unsigned int group)
@@ -84,13 +85,13 @@ bool ask_instead(const struct facts *f, unsigned int group, uint32_t ev, unsigne
 bool ask_late(const struct facts *f, unsigned int group, uint32_t ev, unsigned int r)
 {
 	struct mem *mem = mem_of();
-	unsigned int left = BUDGET, where;
 	struct plan *p = &mem->plan;
+	unsigned int where;
 
 	times_tell(&mem->until, f, ev + 1);
 	plan_make(p, f, &mem->until, mem->group_of, group, ev + 1);
 	p->member[p->member_of[r]].overflows = true;
-	return sets_run(p, &left, &where) == SET_ALLOWED;
+	return sets_run(p, &mem->ask_left, &where) == SET_ALLOWED;
 }
 
 /* Is the content of the thing that r is about told? */
