@@ -274,7 +274,8 @@ ENGINE_TEST(test_lt_fires, 60)
 	tr_close(&r);
 }
 
-/* The timer starts when the first issue returns: a worker that blocks is not timed out. */
+/* The timer starts when the first issue returns: a worker that blocks is not timed out. It is shorter than settle() waits,
+ * and longer than a worker takes from the end of its issue to disarming it. */
 ENGINE_TEST(test_lt_not_while_a_worker_blocks, 30)
 {
 	struct tr_pipe p;
@@ -285,7 +286,7 @@ ENGINE_TEST(test_lt_not_while_a_worker_blocks, 30)
 	tr_pipe(&p);
 	tr_nop(&r, 1, A | L);
 	tr_read(&r, 2, L, p.out, &c, 1);
-	tr_lt(&r, 3, 0, 100000);
+	tr_lt(&r, 3, 0, 20 * 1000 * 1000);
 	T_OP(tr_submit(&r), ==, 3);
 	settle();
 	tr_reap(&r);
