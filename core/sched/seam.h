@@ -105,6 +105,25 @@ unsigned int sched_cpu(void); /* where the caller runs; on threads it may be els
  * choice is made. NULL: nobody. Nothing on threads, where there is no such moment. Not during a run. */
 void sched_set_step(void (*fn)(void *arg), void *arg);
 
+/* The program is about to abort: on sim nobody but the caller runs any more, whatever it calls. Nothing on threads. */
+void sched_freeze(void);
+
+/* A number kept for checks alone. It changes without a scheduling point, so on sim in one step with the operation before
+ * it; on threads it is ordered with nothing. */
+struct sched_tally {
+	uint32_t n;
+};
+
+static inline void sched_tally_add(struct sched_tally *t, int32_t n)
+{
+	__atomic_fetch_add(&t->n, (uint32_t)n, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t sched_tally_read(const struct sched_tally *t)
+{
+	return __atomic_load_n(&t->n, __ATOMIC_RELAXED);
+}
+
 /* A point where another task may run; `where` is a literal naming it in traces. Nothing on threads. */
 void sched_point(const char *where);
 

@@ -477,6 +477,10 @@ void sched_set_step(void (*fn)(void *arg), void *arg)
 	(void)arg;
 }
 
+void sched_freeze(void)
+{
+}
+
 void *sched_local(void)
 {
 	return sched_self()->local;
