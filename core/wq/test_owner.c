@@ -90,6 +90,7 @@ static void do_work(struct io_wq_work *work)
 	it->issued++;
 	it->result = ret;
 	it->ran_on = sched_self();
+	it->cpu = sched_cpu();
 	mutex_unlock(&o.lock);
 }
 

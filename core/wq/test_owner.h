@@ -31,6 +31,7 @@ struct item {
 	int result;
 	unsigned int issued, freed;
 	struct sched_task *ran_on, *waits;
+	unsigned int cpu; /* where it was issued */
 };
 
 struct owner {
@@ -55,7 +56,7 @@ struct owner {
 	struct item items[MAX_ITEMS];
 	int log[MAX_ITEMS * 2]; /* ids in order of issue */
 	unsigned int nr_log, nr_done;
-	int in_bucket[8]; /* items of it being executed */
+	int in_bucket[IO_WQ_NR_HASH_BUCKETS]; /* items of it being executed */
 	unsigned int overlaps, running, max_running, bad_name;
 };
 
