@@ -141,6 +141,33 @@ static struct io_wq_callback *io_withdraw_creation(void *owner, bool (*match)(st
 	return found;
 }
 
+/* The kernel's delayed work: here a timer, that frees itself. */
+struct io_delayed_creation {
+	struct io_timer timer;
+	struct io_mem *mem;
+	struct io_wq_delayed *what;
+};
+
+static void io_delayed_creation_fn(struct io_timer *t)
+{
+	struct io_delayed_creation *d = container_of(t, struct io_delayed_creation, timer);
+	struct io_wq_delayed *what = d->what;
+
+	io_mem_free(d->mem, d);
+	what->run(what);
+}
+
+static void io_delay_creation(void *owner, struct io_wq_delayed *what, uint64_t ns)
+{
+	struct io_proc *p = ((struct io_uring_task *)owner)->proc;
+	struct io_delayed_creation *d = io_mem_alloc(&p->mem, sizeof(*d));
+
+	d->mem = &p->mem;
+	d->what = what;
+	io_timer_init(&p->timers, &d->timer, io_delayed_creation_fn);
+	io_timer_start(&p->timers, &d->timer, sched_now() + ns);
+}
+
 /* ---- a task's pool ---- */
 
 static struct io_wq *io_init_wq_offload(struct io_uring_task *tctx)
@@ -153,6 +180,7 @@ static struct io_wq *io_init_wq_offload(struct io_uring_task *tctx)
 		.free_work = io_wq_free_work,
 		.queue_creation = io_queue_creation,
 		.withdraw_creation = io_withdraw_creation,
+		.delay = io_delay_creation,
 	};
 	struct io_wq *wq;
 
@@ -165,6 +193,8 @@ static struct io_wq *io_init_wq_offload(struct io_uring_task *tctx)
 		io_wq_hash_put(data.hash);
 	if (list_empty(&tctx->nodes))
 		io_wq_set_exit_on_idle(wq, true);
+	if (tctx->pinned)
+		ENSURE_OP(io_wq_cpu_affinity(wq, &tctx->cpus), ==, 0);
 	return wq;
 }
 

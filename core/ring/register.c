@@ -48,7 +48,20 @@ static int io_probe(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *a
 	return 0;
 }
 
-/* Counts that are given go to every task that uses the ring, and are kept for tasks whose first ring this will be. */
+/* nodes_lock is held. Counts of 0 leave as is. */
+static void io_task_max_workers(struct io_uring_task *tctx, const unsigned int new[2])
+{
+	unsigned int count[2] = { new[0], new[1] };
+
+	for (int i = 0; i < 2; i++)
+		if (new[i])
+			tctx->limits[i] = new[i];
+	if (tctx->io_wq)
+		io_wq_max_workers(tctx->io_wq, count);
+}
+
+/* Counts that are given go to the caller's io-wq, to every task that uses the ring, and are kept for tasks whose first
+ * ring this will be. */
 static int io_register_iowq_max_workers(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
 {
 	unsigned int new[2], old[2] = { 0, 0 };
@@ -64,23 +77,63 @@ static int io_register_iowq_max_workers(struct io_ring_ctx *ctx, struct io_uring
 			new[i] = IO_NR_PROC;
 	}
 	mutex_lock(&ctx->proc->nodes_lock);
-	if (tctx->limits[0])
+	if (tctx->limits[0]) {
 		memcpy(old, tctx->limits, sizeof(old));
+		io_task_max_workers(tctx, new);
+	}
 	for (int i = 0; i < 2; i++)
 		if (new[i])
 			ctx->iowq_limits[i] = new[i];
-	list_for_each(l, &ctx->tctx_list) {
-		struct io_uring_task *t = list_entry(l, struct io_tctx_node, ctx_node)->tctx;
-		unsigned int count[2] = { new[0], new[1] };
-
-		for (int i = 0; i < 2; i++)
-			if (new[i])
-				t->limits[i] = new[i];
-		if (t->io_wq)
-			io_wq_max_workers(t->io_wq, count);
-	}
+	list_for_each(l, &ctx->tctx_list)
+		io_task_max_workers(list_entry(l, struct io_tctx_node, ctx_node)->tctx, new);
 	mutex_unlock(&ctx->proc->nodes_lock);
 	return io_copy_to_user(arg, old, sizeof(old)) ? 0 : -EFAULT;
+}
+
+/* cpus NULL: all. The task's pool may not be made yet: it has one, for user space, since its first ring. */
+static int io_task_affinity(struct io_uring_task *tctx, const struct sched_cpus *cpus)
+{
+	struct sched_cpus all;
+	int ret = 0;
+
+	sched_all_cpus(&all);
+	if (!cpus)
+		cpus = &all;
+	for (size_t i = 0; i < sizeof(all.bits) / sizeof(all.bits[0]); i++)
+		if (cpus->bits[i] & ~all.bits[i])
+			return -EINVAL;
+	mutex_lock(&tctx->proc->nodes_lock);
+	if (!tctx->limits[0]) {
+		ret = -EINVAL;
+	} else {
+		tctx->pinned = true;
+		tctx->cpus = *cpus;
+		if (tctx->io_wq)
+			ret = io_wq_cpu_affinity(tctx->io_wq, cpus);
+	}
+	mutex_unlock(&tctx->proc->nodes_lock);
+	return ret;
+}
+
+/* nr: bytes of the mask; what is missing is 0, what is too much is not looked at. */
+static int io_register_iowq_aff(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
+{
+	struct sched_cpus cpus = { { 0 } };
+
+	(void)ctx;
+	if (!arg || !nr)
+		return -EINVAL;
+	if (!io_copy_from_user(&cpus, arg, nr < sizeof(cpus) ? nr : sizeof(cpus)))
+		return -EFAULT;
+	return io_task_affinity(tctx, &cpus);
+}
+
+static int io_unregister_iowq_aff(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
+{
+	(void)ctx;
+	if (arg || nr)
+		return -EINVAL;
+	return io_task_affinity(tctx, NULL);
 }
 
 static const struct {
@@ -90,6 +143,8 @@ static const struct {
 	{ IORING_REGISTER_PROBE, io_probe },
 	{ IORING_REGISTER_ENABLE_RINGS, io_register_enable_rings },
 	{ IORING_REGISTER_SYNC_CANCEL, io_sync_cancel },
+	{ IORING_REGISTER_IOWQ_AFF, io_register_iowq_aff },
+	{ IORING_UNREGISTER_IOWQ_AFF, io_unregister_iowq_aff },
 	{ IORING_REGISTER_IOWQ_MAX_WORKERS, io_register_iowq_max_workers },
 };
 

@@ -100,6 +100,8 @@ struct io_uring_task {
 	struct io_ring_ctx *first_ctx; /* the task's first ring while it is there: its pool shares that ring's hash map */
 	unsigned int limits[2]; /* bounded, unbounded; set with the first ring, 0 before that */
 	bool wq_gone; /* the task has exited */
+	bool pinned; /* cpus is set: the processors of its workers */
+	struct sched_cpus cpus;
 };
 
 /* A task uses a ring. On both lists, under proc->nodes_lock. */

@@ -12,6 +12,7 @@
  *   MUTEX_INIT
  *   void mutex_init(struct mutex *m);           void mutex_destroy(struct mutex *m);  asserts that it is free
  *   void mutex_lock(struct mutex *m);           void mutex_unlock(struct mutex *m);
+ *   bool mutex_trylock(struct mutex *m);        false: somebody has it, perhaps the caller
  *   void mutex_assert_held(struct mutex *m);    by the calling task
  *
  *   struct atomic32, struct atomic64            shared words. On sim every access is a point where others may run
@@ -42,6 +43,16 @@ typedef void sched_task_fn(void *arg);
  * be joined exactly once, which frees it. Stacks are small (64 KiB on sim): nothing large lives on them. */
 int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg);
 void sched_join(struct sched_task *t);
+
+/* spawn in two steps: the task is there, and runs when it is started, which must be done once. What it is told before
+ * that (unpark, notify) it finds when it runs. */
+int sched_create(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg);
+void sched_start(struct sched_task *t);
+
+/* For tests: of the next tasks, the first `n` whose names begin with `prefix` cannot be made; spawn and create say `err`
+ * (-errno). Replaces what was asked before; n 0: all can. Not while another task may make one. */
+void sched_fail_spawns(const char *prefix, uint32_t n, int err);
+
 struct sched_task *sched_self(void);
 const char *sched_name(const struct sched_task *t);
 
@@ -78,6 +89,40 @@ typedef void sched_hook_fn(void *arg);
 void sched_set_hooks(sched_hook_fn *sleeping, sched_hook_fn *running, void *arg);
 void sched_block_begin(void);
 void sched_block_end(void);
+
+/* Processors. On sim there are two, dealt out to the tasks in turn; on threads, the machine's. A set is what the caller
+ * may run on until its task ends; the set of all is what the process was started with. */
+#define SCHED_CPUS 1024
+struct sched_cpus {
+	uint64_t bits[SCHED_CPUS / 64];
+};
+void sched_all_cpus(struct sched_cpus *out);
+int sched_set_cpus(const struct sched_cpus *cpus); /* of the caller; 0, or -EINVAL: there is none of them */
+unsigned int sched_cpu(void); /* where the caller runs; on threads it may be elsewhere by now */
+
+/* For tests, on sim: fn is called after every step of a run, that is before each scheduling point, and sees all of memory
+ * as it is between two steps. It may look, and take what mutex_trylock gives it; nobody else runs meanwhile, and no
+ * choice is made. NULL: nobody. Nothing on threads, where there is no such moment. Not during a run. */
+void sched_set_step(void (*fn)(void *arg), void *arg);
+
+/* The program is about to abort: on sim nobody but the caller runs any more, whatever it calls. Nothing on threads. */
+void sched_freeze(void);
+
+/* A number kept for checks alone. It changes without a scheduling point, so on sim in one step with the operation before
+ * it; on threads it is ordered with nothing. */
+struct sched_tally {
+	uint32_t n;
+};
+
+static inline void sched_tally_add(struct sched_tally *t, int32_t n)
+{
+	__atomic_fetch_add(&t->n, (uint32_t)n, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t sched_tally_read(const struct sched_tally *t)
+{
+	return __atomic_load_n(&t->n, __ATOMIC_RELAXED);
+}
 
 /* A point where another task may run; `where` is a literal naming it in traces. Nothing on threads. */
 void sched_point(const char *where);

@@ -4,19 +4,32 @@
  *	W1  the items of a bucket stand next to each other on the work list, and hash_tail is the last of them; NULL if there
  *	    are none.
  *	W2  who is on the free list is on the list of all.
- *	W3  nr_workers is the length of the list of all.
+ *	W3  nr_workers is the length of the list of all, and those that start.
  *	W4  nr_workers <= ceiling: the limit, or as many as there were when it was lowered.
  *	W5  0 <= nr_running, and at rest nr_running <= nr_workers + nr_creating.
  *	W6  a worker that has a chain, or a bucket, has the bucket's bit set in the map.
  *	W7  a worker on the free list that has started has no chain; a chain's items are hashed to the worker's bucket.
  *	W8  no item on a work list is of the other account.
+ * Between two steps of a simulation:
+ *	W11 nr_running is the sum of its parts: each worker that is not asleep, and each creation request.
  * At rest, when every worker is idle or blocked inside an item:
  *	W9  if work is pending and not stalled, a worker runs (it may sleep outside of a blocking section), or a creation
  *	    request is on its way, or all pending work is of one bucket and a worker is in that. Otherwise nobody is free,
- *	    and the limit was reached when another worker was wanted.
+ *	    and when another worker was wanted the limit was reached or there was no thread.
  *	W10 a stalled account with work has a free worker, and the first bucket of its list is busy. */
+#include <stdio.h>
+
 #include "core/base/text.h"
 #include "core/wq/internal.h"
+
+/* Whoever looks while all others stand still cannot wait for them. */
+static bool get_lock(struct mutex *m, bool wait)
+{
+	if (!wait)
+		return mutex_trylock(m);
+	mutex_lock(m);
+	return true;
+}
 
 static void check_work_list(struct io_wq_acct *acct, bool unbound)
 {
@@ -48,11 +61,12 @@ static void check_work_list(struct io_wq_acct *acct, bool unbound)
 		ENSURE_OP(acct->hash_tail[i] != NULL, ==, (bool)(seen >> i & 1)); /* W1 */
 }
 
-static void check_worker(struct io_worker *worker)
+static void check_worker(struct io_worker *worker, bool wait)
 {
 	uint64_t map;
 
-	mutex_lock(&worker->lock);
+	if (!get_lock(&worker->lock, wait))
+		return;
 	map = a64_load(&worker->wq->data.hash->map);
 	if (worker->hash >= 0)
 		ENSURE(map >> worker->hash & 1); /* W6 */
@@ -67,7 +81,7 @@ static void check_worker(struct io_worker *worker)
 	mutex_unlock(&worker->lock);
 }
 
-static void check_workers(struct io_wq_acct *acct)
+static void check_workers(struct io_wq_acct *acct, bool wait)
 {
 	unsigned int nr_all = 0, nr_free = 0, nr_free_in_all = 0;
 	int nr_running;
@@ -78,12 +92,12 @@ static void check_workers(struct io_wq_acct *acct)
 
 		nr_all++;
 		nr_free_in_all += list_is_linked(&worker->free_node);
-		check_worker(worker);
+		check_worker(worker, wait);
 	}
 	list_for_each(node, &acct->free_list)
 		nr_free++;
 	ENSURE_OP(nr_free, ==, nr_free_in_all); /* W2 */
-	ENSURE_OP(acct->nr_workers, ==, nr_all); /* W3 */
+	ENSURE_OP(acct->nr_workers, ==, nr_all + acct->nr_starting); /* W3 */
 	ENSURE_OP(acct->nr_workers, <=, acct->ceiling); /* W4 */
 	nr_running = (int)a32_load(&acct->nr_running);
 	ENSURE_OP(nr_running, >=, 0); /* W5 */
@@ -114,7 +128,7 @@ static void check_rest(struct io_wq_acct *acct)
 	if (nr_running || deferred) /* W9 */
 		return;
 	ENSURE(list_empty(&acct->free_list));
-	ENSURE(acct->limit_hit);
+	ENSURE(acct->want_more);
 }
 
 static void check_acct(struct io_wq *wq, int i, bool at_rest)
@@ -122,7 +136,7 @@ static void check_acct(struct io_wq *wq, int i, bool at_rest)
 	struct io_wq_acct *acct = &wq->acct[i];
 
 	mutex_lock(&acct->workers_lock);
-	check_workers(acct);
+	check_workers(acct, true);
 	mutex_lock(&acct->lock);
 	check_work_list(acct, i == IO_WQ_ACCT_UNBOUND);
 	if (at_rest)
@@ -143,6 +157,50 @@ void io_wq_check_at_rest(struct io_wq *wq)
 		check_acct(wq, i, true);
 }
 
+/* W11. The parts are noted in the same step as the sum. */
+static void check_parts(struct io_wq *wq, struct io_wq_acct *acct)
+{
+	uint32_t sum = 0;
+
+	if (!mutex_trylock(&wq->gone_lock))
+		return;
+	list_for_each(node, &wq->workers) {
+		struct io_worker *worker = list_entry(node, struct io_worker, workers_node);
+		uint32_t running = sched_tally_read(&worker->running), asked = sched_tally_read(&worker->asked);
+
+		if (worker->acct != acct)
+			continue;
+		ENSURE_OP(running, <=, 1u);
+		ENSURE_OP(asked, <=, 2u); /* one being given back, one on its way */
+		sum += running + asked;
+	}
+	ENSURE_OP(a32_load(&acct->nr_running), ==, sum);
+	mutex_unlock(&wq->gone_lock);
+}
+
+static void check_step(struct io_wq *wq)
+{
+	for (int i = 0; i < IO_WQ_ACCT_NR; i++) {
+		struct io_wq_acct *acct = &wq->acct[i];
+
+		if (mutex_trylock(&acct->workers_lock)) {
+			check_workers(acct, false);
+			mutex_unlock(&acct->workers_lock);
+		}
+		if (mutex_trylock(&acct->lock)) {
+			check_work_list(acct, i == IO_WQ_ACCT_UNBOUND);
+			mutex_unlock(&acct->lock);
+		}
+		check_parts(wq, acct);
+	}
+}
+
+void io_wq_check_step(void *unused)
+{
+	(void)unused;
+	io_wq_for_each(check_step, false);
+}
+
 /* ---- the picture ---- */
 
 static void dump_work(struct text *out, struct io_wq_work *work)
@@ -155,12 +213,12 @@ static void dump_work(struct text *out, struct io_wq_work *work)
 		text_printf(out, " bucket %u", io_get_work_hash(flags));
 }
 
-static void dump_worker(struct text *out, struct io_worker *worker)
+static void dump_worker(struct text *out, struct io_worker *worker, bool wait)
 {
+	bool locked = get_lock(&worker->lock, wait);
 	unsigned int more = 0;
 
-	mutex_lock(&worker->lock);
-	text_printf(out, "  worker  %s, ", worker->task ? sched_name(worker->task) : "starting");
+	text_printf(out, "  worker  %s, ", sched_name(worker->task));
 	if (worker->cur_work) {
 		text_put(out, "in: ");
 		dump_work(out, worker->cur_work);
@@ -174,34 +232,60 @@ static void dump_worker(struct text *out, struct io_worker *worker)
 	if (a32_load(&worker->create_state))
 		text_put(out, ", asked for another worker");
 	text_putc(out, '\n');
-	mutex_unlock(&worker->lock);
+	if (locked)
+		mutex_unlock(&worker->lock);
 }
 
-static void dump_acct(struct text *out, const char *name, struct io_wq_acct *acct)
+static void dump_acct(struct text *out, const char *name, struct io_wq_acct *acct, bool wait)
 {
-	mutex_lock(&acct->workers_lock);
-	mutex_lock(&acct->lock);
-	text_printf(out, " %-8s %u of %u workers, %u running, %u asked for%s\n", name, acct->nr_workers,
-		    acct->max_workers, a32_load(&acct->nr_running), a32_load(&acct->nr_creating),
-		    acct->stalled ? ", stalled" : "");
+	bool locked_workers = get_lock(&acct->workers_lock, wait);
+	bool locked = get_lock(&acct->lock, wait);
+
+	text_printf(out, " %-8s %u of %u workers, %u starting, %u running, %u asked for%s%s\n", name, acct->nr_workers,
+		    acct->max_workers, acct->nr_starting, a32_load(&acct->nr_running), a32_load(&acct->nr_creating),
+		    acct->stalled ? ", stalled" : "", locked && locked_workers ? "" : ", being changed");
 	list_for_each(node, &acct->work_list) {
 		text_put(out, "  pending ");
 		dump_work(out, io_work_of(node));
 		text_putc(out, '\n');
 	}
 	list_for_each(node, &acct->all_list)
-		dump_worker(out, list_entry(node, struct io_worker, all_node));
-	mutex_unlock(&acct->lock);
-	mutex_unlock(&acct->workers_lock);
+		dump_worker(out, list_entry(node, struct io_worker, all_node), wait);
+	if (locked)
+		mutex_unlock(&acct->lock);
+	if (locked_workers)
+		mutex_unlock(&acct->workers_lock);
 }
 
-void io_wq_dump(struct io_wq *wq, struct text *out)
+static void dump_pool(struct io_wq *wq, struct text *out, bool wait)
 {
 	uint32_t state = a32_load(&wq->state);
 
 	text_printf(out, "io-wq of %s%s%s, buckets held %#llx\n", wq->worker_name + sizeof("iou-wrk-") - 1,
 		    state & IO_WQ_EXIT ? ", exiting" : "", state & IO_WQ_EXIT_ON_IDLE ? ", exit on idle" : "",
 		    (unsigned long long)a64_load(&wq->data.hash->map));
-	dump_acct(out, "bound", &wq->acct[IO_WQ_ACCT_BOUND]);
-	dump_acct(out, "unbound", &wq->acct[IO_WQ_ACCT_UNBOUND]);
+	dump_acct(out, "bound", &wq->acct[IO_WQ_ACCT_BOUND], wait);
+	dump_acct(out, "unbound", &wq->acct[IO_WQ_ACCT_UNBOUND], wait);
+}
+
+void io_wq_dump(struct io_wq *wq, struct text *out)
+{
+	dump_pool(wq, out, true);
+}
+
+static void dump_to_stderr(struct io_wq *wq)
+{
+	static char buf[32768];
+	struct text out;
+
+	text_init(&out, buf, sizeof(buf));
+	dump_pool(wq, &out, false);
+	fputs(buf, stderr);
+}
+
+/* Whoever fails may hold any lock, so none is waited for. On threads a picture may be of what others change just now. */
+void io_wq_dump_on_failure(void)
+{
+	sched_freeze();
+	io_wq_for_each(dump_to_stderr, true);
 }

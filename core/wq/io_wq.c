@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/wq/internal.h"
 
@@ -24,6 +25,23 @@ static void registry_del(struct list *node)
 	mutex_lock(&registry.lock);
 	list_del(node);
 	mutex_unlock(&registry.lock);
+}
+
+void io_wq_for_each(void (*fn)(struct io_wq *wq), bool must)
+{
+	bool locked = mutex_trylock(&registry.lock);
+
+	if (!locked && !must)
+		return;
+	list_for_each(node, &registry.pools)
+		fn(list_entry(node, struct io_wq, node));
+	if (locked)
+		mutex_unlock(&registry.lock);
+}
+
+static __attribute__((constructor)) void io_wq_set_hook(void)
+{
+	ensure_set_hook(io_wq_dump_on_failure);
 }
 
 struct io_wq_hash *io_wq_hash_new(void)
@@ -79,6 +97,8 @@ int io_wq_create(struct io_wq **out, unsigned int bounded, unsigned int unbounde
 	acct_init(&wq->acct[IO_WQ_ACCT_UNBOUND], wq, unbounded);
 	list_init(&wq->hash_node);
 	mutex_init(&wq->gone_lock);
+	mutex_init(&wq->cpus_lock);
+	sched_all_cpus(&wq->cpus);
 	list_init(&wq->workers);
 	list_init(&wq->gone);
 	registry_add(&wq->node, &registry.pools);
@@ -88,7 +108,7 @@ int io_wq_create(struct io_wq **out, unsigned int bounded, unsigned int unbounde
 
 /* ---- enqueue ---- */
 
-/* Wakes the first free worker. One that is leaving is not on the list; one that has not started yet will look anyway. */
+/* Wakes the first free worker. One that is leaving is not on the list; one that has not begun finds the token. */
 bool io_acct_activate_free_worker(struct io_wq_acct *acct)
 {
 	struct io_worker *worker;
@@ -97,8 +117,7 @@ bool io_acct_activate_free_worker(struct io_wq_acct *acct)
 	if (list_empty(&acct->free_list))
 		return false;
 	worker = list_first(&acct->free_list, struct io_worker, free_node);
-	if (worker->task)
-		sched_unpark(worker->task);
+	sched_unpark(worker->task);
 	return true;
 }
 
@@ -166,14 +185,9 @@ void io_wq_max_workers(struct io_wq *wq, unsigned int count[2])
 	}
 }
 
-void io_wq_set_exit_on_idle(struct io_wq *wq, bool enable)
+/* Those that sleep look anew at whether they may stay. */
+static void io_wq_wake_free(struct io_wq *wq)
 {
-	if (!enable) {
-		a32_and(&wq->state, ~(uint32_t)IO_WQ_EXIT_ON_IDLE);
-		return;
-	}
-	if (a32_or(&wq->state, IO_WQ_EXIT_ON_IDLE) & IO_WQ_EXIT_ON_IDLE)
-		return;
 	for (int i = 0; i < IO_WQ_ACCT_NR; i++) {
 		struct io_wq_acct *acct = &wq->acct[i];
 
@@ -181,11 +195,36 @@ void io_wq_set_exit_on_idle(struct io_wq *wq, bool enable)
 		list_for_each(node, &acct->free_list) {
 			struct io_worker *worker = list_entry(node, struct io_worker, free_node);
 
-			if (worker->task)
-				sched_unpark(worker->task);
+			sched_unpark(worker->task);
 		}
 		mutex_unlock(&acct->workers_lock);
 	}
+}
+
+void io_wq_set_exit_on_idle(struct io_wq *wq, bool enable)
+{
+	if (!enable)
+		a32_and(&wq->state, ~(uint32_t)IO_WQ_EXIT_ON_IDLE);
+	else if (!(a32_or(&wq->state, IO_WQ_EXIT_ON_IDLE) & IO_WQ_EXIT_ON_IDLE))
+		io_wq_wake_free(wq);
+}
+
+int io_wq_cpu_affinity(struct io_wq *wq, const struct sched_cpus *cpus)
+{
+	struct sched_cpus all;
+
+	sched_all_cpus(&all);
+	if (!cpus)
+		cpus = &all;
+	for (size_t i = 0; i < sizeof(all.bits) / sizeof(all.bits[0]); i++)
+		if (cpus->bits[i] & ~all.bits[i])
+			return -EINVAL;
+	mutex_lock(&wq->cpus_lock);
+	wq->cpus = *cpus;
+	a32_xchg(&wq->pinned, memcmp(cpus, &all, sizeof(all)) != 0);
+	mutex_unlock(&wq->cpus_lock);
+	io_wq_wake_free(wq);
+	return 0;
 }
 
 /* ---- exit ---- */
@@ -204,24 +243,32 @@ static void io_wq_notify_workers(struct io_wq *wq)
 		list_for_each(node, &acct->all_list) {
 			struct io_worker *worker = list_entry(node, struct io_worker, all_node);
 
-			if (worker->task)
-				sched_notify(worker->task);
+			sched_notify(worker->task);
 		}
 		mutex_unlock(&acct->workers_lock);
 	}
 }
 
-/* Only workers make creation requests, and each withdraws its own when it leaves. */
+/* Requests that come later are withdrawn by who made them. A worker that is not on the lists yet is waited for, too: it sees
+ * EXIT when it begins, and one whose thread is to be tried again is given up then. */
+static void io_wq_exit_workers(struct io_wq *wq)
+{
+	io_wq_cancel_tw_create(wq);
+	io_wq_notify_workers(wq);
+	io_wq_wait_workers(wq);
+}
+
 void io_wq_put_and_exit(struct io_wq *wq)
 {
 	ENSURE(io_wq_exiting(wq));
-	io_wq_notify_workers(wq);
-	io_wq_wait_workers(wq);
+	io_wq_exit_workers(wq);
 	for (int i = 0; i < IO_WQ_ACCT_NR; i++)
 		io_acct_cancel_all_pending(&wq->acct[i]);
 	io_wq_hash_forget(wq);
 	io_wq_check_at_rest(wq);
+	registry_del(&wq->node);
 	for (int i = 0; i < IO_WQ_ACCT_NR; i++) {
+		ENSURE_OP(wq->acct[i].nr_starting, ==, 0u);
 		ENSURE(list_empty(&wq->acct[i].all_list));
 		ENSURE(list_empty(&wq->acct[i].work_list));
 		ENSURE_OP(wq->acct[i].nr_workers, ==, 0u);
@@ -232,7 +279,7 @@ void io_wq_put_and_exit(struct io_wq *wq)
 	}
 	ENSURE(list_empty(&wq->workers));
 	mutex_destroy(&wq->gone_lock);
-	registry_del(&wq->node);
+	mutex_destroy(&wq->cpus_lock);
 	io_wq_hash_put(wq->data.hash);
 	free(wq);
 }

@@ -13,11 +13,13 @@
  *
  * A worker:
  *
- *	  create_io_worker      io_wq_worker       work taken            list empty
- *	  ----------------> UP --------------> FREE ---------> BUSY ------------------> FREE
- *	                                        | 5 s idle and not the last, or EXIT, or EXIT_ON_IDLE
- *	                                        v
- *	                                       GONE (nr_workers-- under the account's lock, list looked at once more)
+ *	  io_acct_reserve_worker         io_init_new_worker      work taken          list empty
+ *	  ----------------------> STARTING ----------------> FREE ---------> BUSY ----------------> FREE
+ *	   counted, no thread yet    |  ^                     | 5 s idle and not the last, or on a processor outside of
+ *	            no thread made:  |  | 5, 10, 15 ms later  | the pool's, or EXIT_ON_IDLE, or EXIT
+ *	                             v  |                     v
+ *	                           RETRY (three times;       LEAVING, GONE (nr_workers-- under the account's lock, the list
+ *	                            then it is given up)      looked at once more)
  *
  * Behaviour follows 6.18's io_uring/io-wq.c with the later fixes; what differs is noted where the code chooses. */
 #ifndef CORE_WQ_IO_WQ_H
@@ -57,6 +59,11 @@ struct io_wq_callback {
 	void (*run)(struct io_wq_callback *cb);
 };
 
+/* Something to be done later. */
+struct io_wq_delayed {
+	void (*run)(struct io_wq_delayed *d);
+};
+
 /* What the pool needs of its owner; all are called without any of the pool's locks held. */
 struct io_wq_data {
 	struct io_wq_hash *hash; /* referenced by the pool */
@@ -74,6 +81,9 @@ struct io_wq_data {
 	/* Withdraws a queued cb the match says yes to; returns it or NULL. */
 	struct io_wq_callback *(*withdraw_creation)(void *owner, bool (*match)(struct io_wq_callback *cb, void *arg),
 						    void *arg);
+	/* Calls d->run(d) once, `ns` from now, in any task and with no lock held that the pool or its callbacks may want. The
+	 * pool does not end before that. */
+	void (*delay)(void *owner, struct io_wq_delayed *d, uint64_t ns);
 };
 
 /* bounded, unbounded: the limits. 0 or -ENOMEM. */
@@ -96,6 +106,10 @@ enum io_wq_cancel io_wq_cancel_cb(struct io_wq *wq, io_wq_match_fn *match, void 
 /* Limits: values of 0 leave as is; previous limits are written back. */
 void io_wq_max_workers(struct io_wq *wq, unsigned int count[2]);
 
+/* The processors of workers that are made from now on; those that are there leave when they have idled too long, the last
+ * one as well, if they are on another then. NULL: all. -EINVAL: the process may not use one of them. */
+int io_wq_cpu_affinity(struct io_wq *wq, const struct sched_cpus *cpus);
+
 /* The task's last ring went away / one came back: idle workers leave at once. */
 void io_wq_set_exit_on_idle(struct io_wq *wq, bool enable);
 
@@ -112,11 +126,14 @@ bool io_wq_worker_stopped(void);
 /* After a simulated run that ended stuck: frees all pools and hash maps of the process; their workers are gone. */
 void io_wq_abandon_all(void);
 
-/* Readable picture of the pool: accounts, lists, buckets, workers and what each does. */
+/* Readable picture of the pool: accounts, lists, buckets, workers and what each does. A failing ENSURE prints that of every
+ * pool there is. */
 struct text;
 void io_wq_dump(struct io_wq *wq, struct text *out);
 /* The numbered invariants of the pool (see inspect.c); asserts. They hold at any time; the caller holds no lock of the
  * pool. */
 void io_wq_check(struct io_wq *wq);
+/* For sched_set_step: those of all pools, as far as their locks are free, and what holds between two steps only. */
+void io_wq_check_step(void *unused);
 
 #endif

@@ -451,14 +451,14 @@ static void test_all_idle_workers_leave_with_the_last_ring(void)
 static void no_thread(void *arg)
 {
 	begin(2, 2);
-	a32_store(&o.wq->fail_creates, 1);
+	sched_fail_spawns("iou-wrk", 1, -ENOMEM);
 	o.items[0].follower = &o.items[1];
 	put(0, QUICK, 0);
 	CHECK_OP(result(0), ==, -ECANCELED); /* nobody is left to run it */
 	CHECK_OP(result(1), ==, -ECANCELED);
 	put(2, GATED, 0);
 	WAIT_FOR(waiting(2));
-	a32_store(&o.wq->fail_creates, 1);
+	sched_fail_spawns("iou-wrk", 1, -ENOMEM);
 	put(3, QUICK, 0);
 	CHECK_OP(result(3), ==, 1); /* stays queued: there is another worker */
 	open_gate(0);

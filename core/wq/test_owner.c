@@ -4,6 +4,7 @@
 #include <string.h>
 
 struct owner o;
+bool time_is_virtual;
 
 static struct item *item_of(struct io_wq_work *work)
 {
@@ -89,6 +90,7 @@ static void do_work(struct io_wq_work *work)
 	it->issued++;
 	it->result = ret;
 	it->ran_on = sched_self();
+	it->cpu = sched_cpu();
 	mutex_unlock(&o.lock);
 }
 
@@ -136,9 +138,54 @@ static struct io_wq_callback *withdraw_creation(void *owner, bool (*match)(struc
 	return found;
 }
 
+/* The task that does things later. */
+static void clock_main(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		struct io_wq_delayed *due = NULL;
+		uint64_t next = SCHED_NEVER;
+		bool stop;
+
+		mutex_lock(&o.lock);
+		for (unsigned int i = 0; i < o.nr_delayed && !due; i++) {
+			if (o.delayed[i].when <= sched_now()) {
+				due = o.delayed[i].what;
+				o.delayed[i] = o.delayed[--o.nr_delayed];
+			} else if (o.delayed[i].when < next) {
+				next = o.delayed[i].when;
+			}
+		}
+		stop = o.stop_clock;
+		mutex_unlock(&o.lock);
+		if (due)
+			due->run(due);
+		else if (stop)
+			return;
+		else
+			sched_park(next);
+	}
+}
+
+static void delay(void *owner, struct io_wq_delayed *d, uint64_t ns)
+{
+	mutex_lock(&o.lock);
+	ENSURE_OP(o.nr_delayed, <, 8u);
+	if (o.nr_delays < 8)
+		o.delays[o.nr_delays++] = ns;
+	o.delayed[o.nr_delayed].what = d;
+	o.delayed[o.nr_delayed++].when = sched_now() + ns;
+	if (!o.clock)
+		ENSURE_OP(sched_spawn(&o.clock, "clock", clock_main, NULL), ==, 0);
+	else
+		sched_unpark(o.clock);
+	mutex_unlock(&o.lock);
+}
+
 static void worker_start(void *owner)
 {
 	mutex_lock(&o.lock);
+	o.started++;
 	if (owner != &o || strcmp(sched_name(sched_self()), "iou-wrk-7") != 0)
 		o.bad_name++;
 	mutex_unlock(&o.lock);
@@ -163,6 +210,7 @@ struct io_wq *new_pool(unsigned int bounded, unsigned int unbounded)
 		.free_work = free_work,
 		.queue_creation = queue_creation,
 		.withdraw_creation = withdraw_creation,
+		.delay = delay,
 	};
 	struct io_wq *wq;
 
@@ -183,8 +231,21 @@ void begin(unsigned int bounded, unsigned int unbounded)
 		o.items[i].id = i;
 }
 
+/* Threads are looked at now and then, as nothing calls after each of their steps. */
+static void sample(void)
+{
+	static unsigned int calls;
+
+	if (!time_is_virtual && calls++ % 16 == 0) {
+		io_wq_check(o.wq);
+		if (o.wq2)
+			io_wq_check(o.wq2);
+	}
+}
+
 void run_task_work(void)
 {
+	sample();
 	for (;;) {
 		struct io_wq_callback *cb = NULL;
 
@@ -276,6 +337,14 @@ void end_pool(struct io_wq *wq)
 void end(void)
 {
 	end_pool(o.wq);
+	if (o.clock) {
+		mutex_lock(&o.lock);
+		CHECK_OP(o.nr_delayed, ==, 0u);
+		o.stop_clock = true;
+		sched_unpark(o.clock);
+		mutex_unlock(&o.lock);
+		sched_join(o.clock);
+	}
 	io_wq_hash_put(o.hash);
 	CHECK(list_empty(&o.callbacks));
 	CHECK_OP(o.overlaps, ==, 0u);
@@ -302,8 +371,6 @@ int cancel_all_from(int id)
 	return (int)io_wq_cancel_cb(o.wq, match_id_from, &id, true);
 }
 
-bool time_is_virtual;
-
 static void probe_time(void *arg)
 {
 	uint64_t before = sched_now();
@@ -319,7 +386,10 @@ void run_schedules(sched_task_fn *fn, unsigned int seeds)
 	struct sched_result res;
 
 	sched_run(&cfg, probe_time, NULL, &res);
+	sched_set_step(io_wq_check_step, NULL);
 	for (unsigned int seed = 0; seed <= (time_is_virtual ? seeds : 1 + seeds / 20); seed++) {
+		if (seed == STEPPED)
+			sched_set_step(NULL, NULL);
 		cfg.seed = seed;
 		sched_run(&cfg, fn, &seed, &res);
 		cfg.strategy = SCHED_WALK;
@@ -327,8 +397,9 @@ void run_schedules(sched_task_fn *fn, unsigned int seeds)
 			continue;
 		printf("seed %u: %s\n", seed, res.stuck);
 		io_wq_abandon_all();
-		return;
+		break;
 	}
+	sched_set_step(NULL, NULL);
 }
 
 void sleep_until(uint64_t when)

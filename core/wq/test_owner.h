@@ -31,6 +31,7 @@ struct item {
 	int result;
 	unsigned int issued, freed;
 	struct sched_task *ran_on, *waits;
+	unsigned int cpu; /* where it was issued */
 };
 
 struct owner {
@@ -42,10 +43,20 @@ struct owner {
 	struct io_wq_hash *hash;
 	bool open[NR_GATES];
 	int end_opens; /* a gate that a leaving worker opens, or -1 */
+	/* What is to be done later, by a task of its own that is made with the first. */
+	struct {
+		struct io_wq_delayed *what;
+		uint64_t when;
+	} delayed[8];
+	unsigned int nr_delayed, nr_delays;
+	uint64_t delays[8]; /* asked for, in order */
+	struct sched_task *clock;
+	bool stop_clock;
+	unsigned int started; /* workers that have begun */
 	struct item items[MAX_ITEMS];
 	int log[MAX_ITEMS * 2]; /* ids in order of issue */
 	unsigned int nr_log, nr_done;
-	int in_bucket[8]; /* items of it being executed */
+	int in_bucket[IO_WQ_NR_HASH_BUCKETS]; /* items of it being executed */
 	unsigned int overlaps, running, max_running, bad_name;
 };
 
@@ -105,5 +116,7 @@ extern bool time_is_virtual;
 void run_schedules(sched_task_fn *fn, unsigned int seeds);
 
 #define SCHEDULES 300
+/* The invariants are looked at after every step of so many of them, for that costs more than the steps do. */
+#define STEPPED 1500u
 
 #endif

@@ -123,6 +123,22 @@ void io_wq_wait_workers(struct io_wq *wq)
 	io_wq_join_gone(wq);
 }
 
+/* gone_lock is held; once it is left the pool may be gone. */
+static void io_wq_put_alive_locked(struct io_wq *wq)
+{
+	ENSURE_OP(wq->nr_alive, >, 0u);
+	wq->nr_alive--;
+	if (wq->exit_waiter)
+		sched_unpark(wq->exit_waiter);
+}
+
+static void io_wq_put_alive(struct io_wq *wq)
+{
+	mutex_lock(&wq->gone_lock);
+	io_wq_put_alive_locked(wq);
+	mutex_unlock(&wq->gone_lock);
+}
+
 static void io_worker_exit(struct io_worker *worker)
 {
 	struct io_wq *wq = worker->wq;
@@ -134,13 +150,31 @@ static void io_worker_exit(struct io_worker *worker)
 	mutex_lock(&wq->gone_lock);
 	list_add_tail(&worker->gone_node, &wq->gone);
 	a32_add(&wq->nr_gone, 1);
-	wq->nr_alive--;
-	if (wq->exit_waiter)
-		sched_unpark(wq->exit_waiter);
+	io_wq_put_alive_locked(wq);
 	mutex_unlock(&wq->gone_lock);
 }
 
+/* ---- who runs: each change of the count is noted by whose it is ---- */
+
+static uint32_t io_running_add(struct io_worker *worker, struct sched_tally *part)
+{
+	uint32_t before = a32_add(&worker->acct->nr_running, 1);
+
+	sched_tally_add(part, 1);
+	return before;
+}
+
+static uint32_t io_running_sub(struct io_worker *worker, struct sched_tally *part)
+{
+	uint32_t before = a32_sub(&worker->acct->nr_running, 1);
+
+	sched_tally_add(part, -1);
+	return before;
+}
+
 /* ---- creation requests: a sleeping worker asks its owner for another one ---- */
+
+static void io_workqueue_create(struct io_wq_delayed *d);
 
 static void io_worker_end_create(struct io_worker *worker)
 {
@@ -148,20 +182,21 @@ static void io_worker_end_create(struct io_worker *worker)
 	io_worker_put(worker);
 }
 
-/* Gives back one count of nr_running. The last one looks at the list as a worker that goes to sleep does: somebody may
- * have relied on it. */
-static void io_acct_put_running(struct io_wq_acct *acct)
+/* Gives back the count of the worker's request. The last one looks at the list as a worker that goes to sleep does:
+ * somebody may have relied on it. */
+static void io_acct_put_running(struct io_worker *worker)
 {
-	struct io_worker *worker = NULL;
+	struct io_wq_acct *acct = worker->acct;
+	struct io_worker *fresh = NULL;
 
-	if (a32_sub(&acct->nr_running, 1) != 1 || io_wq_exiting(acct->wq) || !io_acct_runnable(acct))
+	if (io_running_sub(worker, &worker->asked) != 1 || io_wq_exiting(acct->wq) || !io_acct_runnable(acct))
 		return;
 	mutex_lock(&acct->workers_lock);
 	if (!io_acct_activate_free_worker(acct))
-		worker = io_acct_reserve_worker(acct);
+		fresh = io_acct_reserve_worker(acct);
 	mutex_unlock(&acct->workers_lock);
-	if (worker)
-		create_io_worker(worker);
+	if (fresh)
+		create_io_worker(fresh);
 }
 
 /* In the owner's context. A free worker will do; the new one is reserved before the request's own count goes, so that
@@ -179,7 +214,7 @@ static void create_worker_cb(struct io_wq_callback *cb)
 	mutex_unlock(&acct->workers_lock);
 	if (fresh)
 		create_io_worker(fresh);
-	io_acct_put_running(acct);
+	io_acct_put_running(worker);
 	io_worker_end_create(worker);
 }
 
@@ -194,7 +229,7 @@ static void io_worker_cancel_cb(struct io_wq_callback *cb)
 	struct io_worker *worker = container_of(cb, struct io_worker, create_cb);
 
 	a32_xchg(&worker->create_state, 0);
-	a32_sub(&worker->acct->nr_running, 1);
+	io_running_sub(worker, &worker->asked);
 	io_worker_end_create(worker);
 }
 
@@ -204,7 +239,7 @@ static void io_queue_worker_create(struct io_worker *worker)
 	struct io_wq *wq = worker->wq;
 
 	if (io_wq_exiting(wq) || a32_xchg(&worker->create_state, 1)) {
-		a32_sub(&worker->acct->nr_running, 1);
+		io_running_sub(worker, &worker->asked);
 		return;
 	}
 	a32_add(&worker->refs, 1);
@@ -222,14 +257,14 @@ static void io_wq_dec_running(struct io_worker *worker)
 	struct io_wq_acct *acct = worker->acct;
 	bool wanted;
 
-	if (a32_sub(&acct->nr_running, 1) != 1 || !worker->cur_work)
+	if (io_running_sub(worker, &worker->running) != 1 || !worker->cur_work)
 		return;
 	mutex_lock(&acct->lock);
 	wanted = !acct->stalled && !list_empty(&acct->work_list) && !io_wq_hash_defer(worker);
 	mutex_unlock(&acct->lock);
 	if (!wanted)
 		return;
-	a32_add(&acct->nr_running, 1);
+	io_running_add(worker, &worker->asked);
 	io_queue_worker_create(worker);
 }
 
@@ -237,20 +272,16 @@ static void io_wq_worker_sleeping(void *arg)
 {
 	struct io_worker *worker = arg;
 
-	if (!worker->up || !worker->running)
-		return;
-	worker->running = false;
-	io_wq_dec_running(worker);
+	if (worker->up && sched_tally_read(&worker->running))
+		io_wq_dec_running(worker);
 }
 
 static void io_wq_worker_running(void *arg)
 {
 	struct io_worker *worker = arg;
 
-	if (!worker->up || worker->running)
-		return;
-	worker->running = true;
-	a32_add(&worker->acct->nr_running, 1);
+	if (worker->up && !sched_tally_read(&worker->running))
+		io_running_add(worker, &worker->running);
 }
 
 /* ---- work ---- */
@@ -375,12 +406,39 @@ static void io_worker_off_lists(struct io_worker *worker)
 	acct->ceiling = acct->nr_workers > acct->max_workers ? acct->nr_workers : acct->max_workers;
 }
 
+/* Does the caller, a worker, run where the pool's workers are not to? */
+static bool io_worker_outside(struct io_wq *wq)
+{
+	unsigned int cpu;
+	bool inside;
+
+	if (!a32_load(&wq->pinned))
+		return false;
+	cpu = sched_cpu();
+	mutex_lock(&wq->cpus_lock);
+	inside = cpu >= SCHED_CPUS || wq->cpus.bits[cpu / 64] >> cpu % 64 & 1;
+	mutex_unlock(&wq->cpus_lock);
+	return !inside;
+}
+
+static void io_worker_pin(struct io_wq *wq)
+{
+	struct sched_cpus cpus;
+
+	if (!a32_load(&wq->pinned))
+		return;
+	mutex_lock(&wq->cpus_lock);
+	cpus = wq->cpus;
+	mutex_unlock(&wq->cpus_lock);
+	sched_set_cpus(&cpus); /* without effect if there is none left of them */
+}
+
 /* Leaves for lack of work, unless it is the last or work is pending. It stops counting first and looks after that, with
  * workers_lock held throughout: whoever enqueues later finds it neither free nor running and room for a new one. */
 static bool io_worker_retire(struct io_worker *worker)
 {
 	struct io_wq_acct *acct = worker->acct;
-	bool all_leave = a32_load(&acct->wq->state) & IO_WQ_EXIT_ON_IDLE;
+	bool all_leave = (a32_load(&acct->wq->state) & IO_WQ_EXIT_ON_IDLE) || io_worker_outside(acct->wq);
 	bool leave;
 
 	io_worker_withdraw(worker);
@@ -388,7 +446,7 @@ static bool io_worker_retire(struct io_worker *worker)
 	leave = all_leave || acct->nr_workers > 1;
 	if (leave) {
 		acct->nr_workers--;
-		a32_sub(&acct->nr_running, 1);
+		io_running_sub(worker, &worker->running);
 		mutex_lock(&acct->lock);
 		leave = list_empty(&acct->work_list);
 		mutex_unlock(&acct->lock);
@@ -396,7 +454,7 @@ static bool io_worker_retire(struct io_worker *worker)
 			io_worker_off_lists(worker);
 		} else {
 			acct->nr_workers++;
-			a32_add(&acct->nr_running, 1);
+			io_running_add(worker, &worker->running);
 		}
 	}
 	mutex_unlock(&acct->workers_lock);
@@ -415,7 +473,7 @@ static void io_worker_leave(struct io_worker *worker)
 	acct->nr_workers--;
 	io_worker_off_lists(worker);
 	mutex_unlock(&acct->workers_lock);
-	a32_sub(&acct->nr_running, 1);
+	io_running_sub(worker, &worker->running);
 }
 
 /* Goes to the head of the free list: the worker that ran last is the first to be woken. Returns how many there are. */
@@ -439,7 +497,7 @@ static unsigned int io_worker_idle(struct io_worker *worker)
 static bool io_worker_sleep(struct io_worker *worker, bool stay)
 {
 	struct io_wq *wq = worker->wq;
-	bool alone = io_worker_idle(worker) == 1;
+	bool alone = io_worker_idle(worker) == 1 && !io_worker_outside(wq);
 	bool woken = true;
 	uint32_t state;
 
@@ -462,9 +520,7 @@ static void io_wq_worker(void *arg)
 
 	if (wq->data.worker_start)
 		wq->data.worker_start(wq->data.owner);
-	mutex_lock(&acct->workers_lock);
-	worker->task = sched_self();
-	mutex_unlock(&acct->workers_lock);
+	io_worker_pin(wq);
 	io_worker_set_current(worker, true);
 	sched_set_hooks(io_wq_worker_sleeping, io_wq_worker_running, worker);
 	io_wq_join_gone(wq);
@@ -495,15 +551,15 @@ static void io_wq_worker(void *arg)
 
 /* ---- creation ---- */
 
-/* Counted, running and free at once: from now on whoever looks for a worker finds this one. */
+/* Counted and running at once, so that whoever looks for somebody to rely on finds this one. */
 struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct)
 {
 	struct io_wq *wq = acct->wq;
 	struct io_worker *worker;
 
 	mutex_assert_held(&acct->workers_lock);
-	acct->limit_hit = acct->nr_workers >= acct->max_workers;
-	if (acct->limit_hit)
+	acct->want_more = acct->nr_workers >= acct->max_workers;
+	if (acct->want_more)
 		return NULL;
 	worker = calloc(1, sizeof(*worker));
 	ENSURE(worker);
@@ -513,23 +569,41 @@ struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct)
 	mutex_init(&worker->lock);
 	list_init(&worker->taken);
 	worker->hash = -1;
-	worker->up = worker->running = worker->idle = true;
-	worker->create_cb.run = create_worker_cb;
+	worker->up = true;
+	worker->retry.run = io_workqueue_create;
 	list_init(&worker->create_cb.node);
+	list_init(&worker->all_node);
+	list_init(&worker->free_node);
 	list_init(&worker->gone_node);
-	list_add(&worker->all_node, &acct->all_list);
-	list_add(&worker->free_node, &acct->free_list);
 	acct->nr_workers++;
-	a32_add(&acct->nr_running, 1);
+	acct->nr_starting++;
 	mutex_lock(&wq->gone_lock);
 	list_add(&worker->workers_node, &wq->workers);
 	wq->nr_alive++;
 	mutex_unlock(&wq->gone_lock);
+	io_running_add(worker, &worker->running);
 	return worker;
 }
 
+/* The thread is there and does not run: nobody can miss the worker between its being findable and its first look. */
+static void io_init_new_worker(struct io_worker *worker, struct sched_task *task)
+{
+	struct io_wq_acct *acct = worker->acct;
+
+	mutex_lock(&acct->workers_lock);
+	worker->task = task;
+	worker->idle = true;
+	worker->create_cb.run = create_worker_cb;
+	acct->nr_starting--;
+	list_add(&worker->all_node, &acct->all_list);
+	list_add(&worker->free_node, &acct->free_list);
+	mutex_unlock(&acct->workers_lock);
+	sched_start(task);
+}
+
 /* No thread could be made. Work that has no worker left cannot stay: it ends cancelled. Otherwise those that are there
- * will come to it. (The kernel tries again three times, 5, 10 and 15 ms later; that would go here.) */
+ * will come to it. Its count goes first: whoever relied on that inserted before. (The kernel cancels all pending work
+ * after a retry only, and else the item that was just queued.) The pool may be gone when it returns. */
 static void io_worker_not_created(struct io_worker *worker)
 {
 	struct io_wq_acct *acct = worker->acct;
@@ -537,33 +611,87 @@ static void io_worker_not_created(struct io_worker *worker)
 	bool last;
 
 	mutex_lock(&acct->workers_lock);
-	last = --acct->nr_workers == 0;
-	io_worker_off_lists(worker);
+	acct->nr_workers--;
+	acct->nr_starting--;
+	acct->want_more = true;
+	acct->ceiling = acct->nr_workers > acct->max_workers ? acct->nr_workers : acct->max_workers;
 	mutex_unlock(&acct->workers_lock);
-	a32_sub(&acct->nr_running, 1);
-	mutex_lock(&wq->gone_lock);
-	wq->nr_alive--;
-	mutex_unlock(&wq->gone_lock);
-	io_worker_put(worker);
+	io_running_sub(worker, &worker->running);
+	mutex_lock(&acct->workers_lock);
+	last = acct->nr_workers == 0;
+	mutex_unlock(&acct->workers_lock);
 	if (last)
 		io_acct_cancel_all_pending(acct);
+	io_worker_put(worker);
+	io_wq_put_alive(wq);
 }
 
-static bool take_failure(struct io_wq *wq)
-{
-	uint32_t left = a32_load(&wq->fail_creates);
+/* The errors of a creation that was interrupted; user space never sees them. */
+enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513, ERESTARTNOHAND = 514 };
 
-	while (left)
-		if (a32_cas(&wq->fail_creates, &left, left - 1))
+static bool io_should_retry_thread(struct io_worker *worker, int err)
+{
+	static const int passing[] = { EAGAIN, ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND };
+
+	if (io_wq_exiting(worker->wq) || worker->init_retries++ >= WORKER_INIT_LIMIT)
+		return false;
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+		if (err == -passing[i])
 			return true;
 	return false;
 }
 
 void create_io_worker(struct io_worker *worker)
 {
-	struct io_wq *wq = worker->wq;
+	struct io_wq_data *data = &worker->wq->data;
 	struct sched_task *task;
+	int err = sched_create(&task, worker->wq->worker_name, io_wq_worker, worker);
 
-	if (take_failure(wq) || sched_spawn(&task, wq->worker_name, io_wq_worker, worker) < 0)
+	if (!err)
+		io_init_new_worker(worker, task);
+	else if (io_should_retry_thread(worker, err))
+		data->delay(data->owner, &worker->retry, (uint64_t)worker->init_retries * WORKER_INIT_DELAY);
+	else
 		io_worker_not_created(worker);
+}
+
+/* In the owner's context: another try. */
+static void create_worker_cont(struct io_wq_callback *cb)
+{
+	create_io_worker(container_of(cb, struct io_worker, create_cb));
+}
+
+/* The delay is over: threads are the owner's to make. EXIT may be set after the look at it and before the request is with
+ * the owner, when the exit has already looked for requests. */
+static void io_workqueue_create(struct io_wq_delayed *d)
+{
+	struct io_worker *worker = container_of(d, struct io_worker, retry);
+	struct io_wq *wq = worker->wq;
+
+	mutex_lock(&wq->gone_lock);
+	wq->nr_alive++;
+	mutex_unlock(&wq->gone_lock);
+	worker->create_cb.run = create_worker_cont;
+	if (io_wq_exiting(wq) || !wq->data.queue_creation(wq->data.owner, &worker->create_cb))
+		io_worker_not_created(worker);
+	else if (io_wq_exiting(wq))
+		io_wq_cancel_tw_create(wq);
+	io_wq_put_alive(wq);
+}
+
+static bool match_pool(struct io_wq_callback *cb, void *arg)
+{
+	return container_of(cb, struct io_worker, create_cb)->wq == arg;
+}
+
+void io_wq_cancel_tw_create(struct io_wq *wq)
+{
+	struct io_wq_callback *cb;
+
+	while ((cb = wq->data.withdraw_creation(wq->data.owner, match_pool, wq))) {
+		if (cb->run == create_worker_cont)
+			io_worker_not_created(container_of(cb, struct io_worker, create_cb));
+		else
+			io_worker_cancel_cb(cb);
+	}
 }

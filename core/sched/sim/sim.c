@@ -4,6 +4,7 @@
  * A task gives way at a scheduling point only. There is no fiber of the scheduler's own: who gives way picks the next
  * and switches to it. When nothing is ready, time jumps to the first deadline; when there is none either, the run is
  * over, decided exactly and at once. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,14 +104,47 @@ static void sleep_here(const char *what)
 		switch_to(next);
 }
 
-/* The part of a point that is taken when somebody else could run, or the points are used up. */
+static struct {
+	void (*fn)(void *arg);
+	void *arg;
+} step;
+
+void sched_set_step(void (*fn)(void *arg), void *arg)
+{
+	ENSURE(!sim.on);
+	step.fn = fn;
+	step.arg = arg;
+}
+
+void sched_freeze(void)
+{
+	sim_hot.nr_ready = 0;
+	sim_hot.max_points = UINT64_MAX;
+}
+
+/* Its own points are none: nobody is ready, and no count is kept. */
+static void run_step(void)
+{
+	struct sim_hot hot = sim_hot;
+
+	sim_hot.nr_ready = 0;
+	sim_hot.max_points = UINT64_MAX;
+	step.fn(step.arg);
+	sim_hot = hot;
+}
+
+/* The part of a point that is taken when somebody else could run, or the points are used up, or somebody looks. */
 static void point_slow(const char *what)
 {
 	struct sched_task *self = sim_hot.self;
 	uint32_t c;
 
-	if (sim_hot.points > sim_hot.max_points)
+	if (step.fn && sim.on)
+		run_step();
+	if (sim_hot.points > sim.max_points)
 		end_run(SCHED_RUNAWAY);
+	if (!sim_hot.nr_ready)
+		return;
 	c = decide(DECIDE_STAY, sim_hot.nr_ready + 1, what);
 	if (c) {
 		struct sched_task *next = take_ready(c - 1);
@@ -158,6 +192,9 @@ _Noreturn void fiber_main(struct fiber *self)
 	fiber_exit(&t->fiber, &next->fiber);
 }
 
+/* The machine of a simulation. */
+enum { NR_CPUS = 2 };
+
 static struct sched_task *task_new(const char *name, sched_task_fn *fn, void *arg)
 {
 	struct sched_task *t;
@@ -176,9 +213,11 @@ static struct sched_task *task_new(const char *name, sched_task_fn *fn, void *ar
 	*t = (struct sched_task){ .fiber = fiber, .ordinal = sim.nr_spawned++, .fn = fn, .arg = arg };
 	strncpy(t->name, name, sizeof(t->name) - 1);
 	list_init(&t->timer);
+	t->cpu = t->ordinal % NR_CPUS;
 	fiber_start(&t->fiber);
 	list_add_tail(&t->all, &sim.all);
-	make_ready(t);
+	t->state = TASK_READY;
+	t->created = true;
 	return t;
 }
 
@@ -190,12 +229,82 @@ static void task_free(struct sched_task *t)
 	list_add(&t->all, &sim.pool);
 }
 
+static struct {
+	const char *prefix;
+	uint32_t left;
+	int err;
+} fail;
+
+void sched_fail_spawns(const char *prefix, uint32_t n, int err)
+{
+	fail.prefix = prefix;
+	fail.left = n;
+	fail.err = err;
+}
+
+static bool spawn_fails(const char *name)
+{
+	if (!fail.left || strncmp(name, fail.prefix, strlen(fail.prefix)) != 0)
+		return false;
+	fail.left--;
+	return true;
+}
+
+int sched_create(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
+{
+	ENSURE(sim.on);
+	if (spawn_fails(name))
+		return fail.err;
+	*out = task_new(name, fn, arg);
+	point("create");
+	return 0;
+}
+
+static void start(struct sched_task *t)
+{
+	ENSURE(t->created);
+	t->created = false;
+	make_ready(t);
+}
+
+void sched_start(struct sched_task *t)
+{
+	start(t);
+	point("start");
+}
+
 int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
 {
 	ENSURE(sim.on);
+	if (spawn_fails(name))
+		return fail.err;
 	*out = task_new(name, fn, arg);
+	start(*out);
 	point("spawn");
 	return 0;
+}
+
+void sched_all_cpus(struct sched_cpus *out)
+{
+	*out = (struct sched_cpus){ .bits = { (1u << NR_CPUS) - 1 } };
+}
+
+/* It moves only if it has to, to the first there is. */
+int sched_set_cpus(const struct sched_cpus *cpus)
+{
+	struct sched_task *self = sim_hot.self;
+	uint64_t set = cpus->bits[0] & ((1u << NR_CPUS) - 1);
+
+	if (!set)
+		return -EINVAL;
+	if (!(set >> self->cpu & 1))
+		self->cpu = (uint32_t)__builtin_ctzll(set);
+	return 0;
+}
+
+unsigned int sched_cpu(void)
+{
+	return sim_hot.self->cpu;
 }
 
 void sched_join(struct sched_task *t)
@@ -397,6 +506,19 @@ void mutex_lock(struct mutex *m)
 	self->held++;
 }
 
+bool mutex_trylock(struct mutex *m)
+{
+	struct sched_task *self = sim_hot.self;
+
+	point("lock");
+	ENSURE(m->owner != &destroyed);
+	if (m->owner)
+		return false;
+	m->owner = self;
+	self->held++;
+	return true;
+}
+
 /* All who wait may try again: which of them gets it, or a newcomer before them, is the decision stream's choice. */
 void mutex_unlock(struct mutex *m)
 {
@@ -475,11 +597,13 @@ void sched_run(const struct sched_config *cfg, sched_task_fn *fn, void *arg, str
 	list_init(&sim.ready);
 	list_init(&sim.timers);
 	sim_hot.points = 0;
-	sim_hot.max_points = cfg->max_points ? cfg->max_points : UINT64_MAX;
+	sim.max_points = cfg->max_points ? cfg->max_points : UINT64_MAX;
+	sim_hot.max_points = step.fn ? 0 : sim.max_points;
 	decide_begin(cfg);
 	fiber_adopt(&outside.fiber);
 
 	main_task = task_new("main", fn, arg);
+	start(main_task);
 	switch_to(take_ready(0));
 
 	if (sim.end == SCHED_DONE)

@@ -14,7 +14,7 @@
  *	 |                   +- join ---> JOINING -its child's exit-------> READY
  *	 +------- join ------+- exit ---> EXITED
  *
- * READY and on sim.ready: could run. READY and not on it: runs now (sim_hot.self). */
+ * READY and on sim.ready: could run. READY and not on it: runs now (sim_hot.self), or was created and not started. */
 enum task_state { TASK_FREE, TASK_READY, TASK_PARKED, TASK_LOCKING, TASK_JOINING, TASK_EXITED };
 
 struct sched_task {
@@ -32,6 +32,8 @@ struct sched_task {
 	bool token;
 	bool notified;
 	bool blocked;
+	bool created; /* and not yet started: TASK_READY, and not on sim.ready */
+	uint32_t cpu;
 	uint32_t held; /* mutexes */
 	const char *where; /* its last sched_point */
 	sched_task_fn *fn;
@@ -48,6 +50,7 @@ struct sim {
 	enum sched_end end;
 	uint64_t now;
 	uint32_t nr_spawned;
+	uint64_t max_points; /* the run's; sim_hot's is 0 while there is a step function */
 	uint64_t switches;
 	struct list all; /* in order of spawn */
 	struct list ready; /* first come first; sim_hot.nr_ready long */

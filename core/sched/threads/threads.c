@@ -12,6 +12,7 @@
  * all. */
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -44,11 +45,18 @@ struct sched_task {
 	void *arg;
 	char name[16];
 
+	/* Between sched_create and sched_start: the kept thread that is to run it, or else one that waits for this word. */
+	struct worker *worker;
+	struct atomic32 started; /* enum park_state; its token speaks for all that was done before sched_start */
+	bool waits; /* for `started` */
+
 	/* The task's own from here on. */
 	struct prng luck;
 	uint32_t nr_children;
 	bool spawned; /* by sched_spawn; otherwise made for a thread that was there before */
 	bool blocked;
+	bool pinned; /* by sched_set_cpus */
+	cpu_set_t cpus_before;
 	void *local;
 	sched_hook_fn *sleeping, *running;
 	void *hook_arg;
@@ -292,12 +300,16 @@ static bool worker_run(struct worker *w, struct sched_task *t)
 {
 	bool keep;
 
+	if (t->waits)
+		word_park(&t->started, SCHED_NEVER);
 	sched_tls.task = t;
 	worker_rename(w, t->name);
 	errno = 0;
 	t->fn(t->arg);
 	ENSURE_OP(sched_tls.held, ==, 0u);
 	ENSURE(!t->blocked);
+	if (t->pinned)
+		sched_setaffinity(0, sizeof(t->cpus_before), &t->cpus_before);
 	sched_tls.task = NULL;
 	keep = cache_put(w);
 	t->last = !keep;
@@ -313,6 +325,12 @@ static void *worker_main(void *arg)
 	while (w.task && worker_run(&w, w.task))
 		word_park(&w.park, SCHED_NEVER);
 	return NULL;
+}
+
+static void worker_give(struct worker *w, struct sched_task *t)
+{
+	w->task = t;
+	word_unpark(&w->park);
 }
 
 static int worker_make(struct sched_task *t)
@@ -331,12 +349,38 @@ static int worker_make(struct sched_task *t)
 
 /* ---- tasks ---- */
 
-int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
+static struct {
+	const char *prefix;
+	struct atomic32 left; /* taken by compare-and-swap; pairs with nothing else, for the test orders the rest */
+	int err;
+} fail;
+
+void sched_fail_spawns(const char *prefix, uint32_t n, int err)
+{
+	fail.prefix = prefix;
+	fail.err = err;
+	a32_store(&fail.left, n);
+}
+
+static bool spawn_fails(const char *name)
+{
+	uint32_t left = a32_load(&fail.left);
+
+	while (left && strncmp(name, fail.prefix, strlen(fail.prefix)) == 0)
+		if (a32_cas(&fail.left, &left, left - 1))
+			return true;
+	return false;
+}
+
+static int task_make(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg, bool start)
 {
 	struct sched_task *self = sched_self();
-	struct sched_task *t = malloc(sizeof(*t));
+	struct sched_task *t;
 	struct worker *w;
 
+	if (spawn_fails(name))
+		return fail.err;
+	t = malloc(sizeof(*t));
 	if (!t)
 		return -EAGAIN;
 	task_init(t, self->run, prng_mix(self->path + 1) + ++self->nr_children, name);
@@ -346,16 +390,35 @@ int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, vo
 	a32_add(&t->run->live, 1);
 	*out = t;
 	w = cache_take(t->name);
-	if (w) {
-		w->task = t;
-		word_unpark(&w->park);
-	} else if (worker_make(t) != 0) {
+	t->worker = w;
+	t->waits = !w && !start;
+	if (!w && worker_make(t) != 0) {
 		a32_sub(&t->run->live, 1);
 		*out = NULL;
 		free(t);
 		return -EAGAIN;
 	}
+	if (w && start)
+		worker_give(w, t);
 	return 0;
+}
+
+int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
+{
+	return task_make(out, name, fn, arg, true);
+}
+
+int sched_create(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
+{
+	return task_make(out, name, fn, arg, false);
+}
+
+void sched_start(struct sched_task *t)
+{
+	if (t->worker)
+		worker_give(t->worker, t);
+	else
+		word_unpark(&t->started);
 }
 
 void sched_join(struct sched_task *t)
@@ -367,6 +430,55 @@ void sched_join(struct sched_task *t)
 		ENSURE_OP(pthread_join(t->thread, NULL), ==, 0);
 	a32_sub(&t->run->live, 1);
 	free(t);
+}
+
+/* ---- processors ---- */
+
+static cpu_set_t all_cpus;
+
+static __attribute__((constructor)) void all_cpus_init(void)
+{
+	ENSURE_OP(sched_getaffinity(0, sizeof(all_cpus), &all_cpus), ==, 0);
+}
+
+_Static_assert(sizeof(cpu_set_t) == sizeof(struct sched_cpus) && CPU_SETSIZE == SCHED_CPUS, "the same bits");
+
+void sched_all_cpus(struct sched_cpus *out)
+{
+	memcpy(out, &all_cpus, sizeof(*out));
+}
+
+int sched_set_cpus(const struct sched_cpus *cpus)
+{
+	struct sched_task *t = sched_self();
+	int err = errno, ret = 0;
+	cpu_set_t set;
+
+	memcpy(&set, cpus, sizeof(set));
+	if (!t->pinned)
+		sched_getaffinity(0, sizeof(t->cpus_before), &t->cpus_before);
+	t->pinned = true;
+	if (sched_setaffinity(0, sizeof(set), &set) != 0)
+		ret = -EINVAL;
+	errno = err;
+	return ret;
+}
+
+unsigned int sched_cpu(void)
+{
+	return (unsigned int)sched_getcpu();
+}
+
+/* ---- the rest of the seam ---- */
+
+void sched_set_step(void (*fn)(void *arg), void *arg)
+{
+	(void)fn;
+	(void)arg;
+}
+
+void sched_freeze(void)
+{
 }
 
 void *sched_local(void)

@@ -14,7 +14,7 @@ struct sim_hot {
 	struct sched_task *self; /* who runs now; outside a run the task that stands for the caller, never NULL */
 	uint32_t nr_ready; /* tasks that could run instead of it */
 	uint64_t points;
-	uint64_t max_points; /* UINT64_MAX: no limit */
+	uint64_t max_points; /* past it sim_point_slow is asked. UINT64_MAX: no limit */
 };
 
 extern struct sim_hot sim_hot;
@@ -41,6 +41,7 @@ struct mutex {
 void mutex_init(struct mutex *m);
 void mutex_destroy(struct mutex *m);
 void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 void mutex_assert_held(struct mutex *m);
 

@@ -85,6 +85,15 @@ static inline void mutex_lock(struct mutex *m)
 	sched_tls.held++;
 }
 
+static inline bool mutex_trylock(struct mutex *m)
+{
+	if (mutex_is_mine(m) || pthread_mutex_trylock(&m->lock) != 0)
+		return false;
+	__atomic_store_n(&m->owner, &sched_tls, __ATOMIC_RELAXED);
+	sched_tls.held++;
+	return true;
+}
+
 static inline void mutex_unlock(struct mutex *m)
 {
 	ENSURE(mutex_is_mine(m));
