@@ -96,7 +96,7 @@ static void put_objects(const struct stream *s, FILE *out)
 	for (unsigned int i = 0; i < s->nr_reqs; i++) {
 		const struct sreq *q = &s->reqs[i];
 
-		if (q->op == SOP_READ || q->op == SOP_WRITE)
+		if (stream_op_is(q->op, OP_TRANSFERS))
 			fprintf(out, "static char buf_%s[%u];\n", q->name, q->len > 8 ? q->len : 8);
 		if (q->op == SOP_TIMEOUT || q->op == SOP_LINK_TIMEOUT)
 			fprintf(out, "static struct __kernel_timespec ts_%s;\n", q->name);
@@ -164,8 +164,8 @@ static void prep_nop(const struct stream *s, const struct sreq *q, unsigned int 
 
 static void prep_transfer(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
 {
-	bool adds = q->op == SOP_WRITE && is_eventfd(s, &q->fd);
-	unsigned int fill = q->op == SOP_READ ? 253 : adds ? 0 : TOKEN_REQ + index;
+	bool adds = stream_op_is(q->op, OP_WRITES) && is_eventfd(s, &q->fd);
+	unsigned int fill = stream_op_is(q->op, OP_READS) ? 253 : adds ? 0 : TOKEN_REQ + index;
 
 	fprintf(out, "\tmemset(buf_%s, %u, sizeof(buf_%s));\n", q->name, fill, q->name);
 	if (adds)
@@ -286,7 +286,8 @@ static void put_string(void (*print)(const struct stream *, unsigned int, struct
 static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 {
 	struct fdref in = q->fd, from = q->fd;
-	bool reads = q->op == SOP_READ || q->op == SOP_POLL_ADD, writes = q->op == SOP_WRITE || q->op == SOP_POLL_ADD;
+	bool reads = stream_op_is(q->op, OP_READS) || q->op == SOP_POLL_ADD;
+	bool writes = stream_op_is(q->op, OP_WRITES) || q->op == SOP_POLL_ADD;
 
 	if (q->fd.kind != FD_OBJ || s->objs[q->fd.obj].kind == OBJ_FILE)
 		return;
@@ -307,7 +308,7 @@ static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 static void put_request(const struct stream *s, unsigned int i, FILE *out)
 {
 	const struct sreq *q = &s->reqs[i];
-	bool transfer = q->op == SOP_READ || q->op == SOP_WRITE;
+	bool transfer = stream_op_is(q->op, OP_TRANSFERS);
 
 	fprintf(out, "\t[REQ_%s] = {\n", q->name);
 	put_string(stream_print_req, s, i, out);

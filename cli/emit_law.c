@@ -104,7 +104,7 @@ static void allow_rw(const struct stream *s, const struct sreq *q, struct alts *
 		allow(a, -EOPNOTSUPP, -EOPNOTSUPP);
 	if (s->objs[q->fd.obj].kind == OBJ_EVENTFD)
 		allow(a, -EINVAL, -EINVAL);
-	if (s->objs[q->fd.obj].kind == OBJ_PIPE && q->op == SOP_WRITE)
+	if (s->objs[q->fd.obj].kind == OBJ_PIPE && stream_op_is(q->op, OP_WRITES))
 		allow(a, -EPIPE, -EPIPE);
 }
 

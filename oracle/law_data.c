@@ -47,9 +47,9 @@ static void add_writers(const struct facts *f, unsigned int obj, struct pipe_acc
 
 		if (!rf->maybe || !fd_of_obj(&q->fd, obj))
 			continue;
-		if (q->op == SOP_READ && rf->cqe == NO_EVENT)
+		if (stream_op_is(q->op, OP_READS) && rf->cqe == NO_EVENT)
 			p->unseen_reader = true;
-		if (q->op != SOP_WRITE)
+		if (!stream_op_is(q->op, OP_WRITES))
 			continue;
 		p->w[TOKEN_REQ + r] = (struct writer){ .here = true, .begin = rf->begin, .end = rf->cqe };
 		if (rf->cqe == NO_EVENT)
@@ -191,11 +191,11 @@ static void counter_reqs(const struct facts *f, unsigned int obj, struct counter
 		const struct sreq *q = &f->s->reqs[r];
 		const struct req_fact *rf = &f->req[r];
 
-		if (!rf->maybe || !fd_of_obj(&q->fd, obj) || (q->op != SOP_READ && q->op != SOP_WRITE))
+		if (!rf->maybe || !fd_of_obj(&q->fd, obj) || !stream_op_is(q->op, OP_TRANSFERS))
 			continue;
 		if (rf->cqe == NO_EVENT)
 			k->unseen = true;
-		else if (rf->res == 8 && q->op == SOP_WRITE)
+		else if (rf->res == 8 && stream_op_is(q->op, OP_WRITES))
 			k->in += q->value;
 		else if (rf->res == 8)
 			k->out += rf->got;

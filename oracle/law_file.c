@@ -29,7 +29,7 @@ static void add_puts(const struct facts *f, unsigned int obj, struct file_accoun
 		const struct req_fact *rf = &f->req[r];
 		struct put p = { (uint8_t)(TOKEN_REQ + r), (uint16_t)r, (uint64_t)q->off, 0, 0, rf->begin, rf->cqe };
 
-		if (!rf->maybe || q->op != SOP_WRITE || !fd_of_obj(&q->fd, obj))
+		if (!rf->maybe || !stream_op_is(q->op, OP_WRITES) || !fd_of_obj(&q->fd, obj))
 			continue;
 		if (rf->cqe == NO_EVENT)
 			p.most = rf->chain_failed ? 0 : q->len;
@@ -140,7 +140,8 @@ static void reads(struct court *c, unsigned int obj, const struct file_account *
 		const struct req_fact *rf = &f->req[r];
 		uint64_t at = (uint64_t)q->off, least, end;
 
-		if (q->op != SOP_READ || !fd_of_obj(&q->fd, obj) || rf->cqe == NO_EVENT || rf->res < 0 || q->off < 0)
+		if (!stream_op_is(q->op, OP_READS) || !fd_of_obj(&q->fd, obj) || rf->cqe == NO_EVENT || rf->res < 0 ||
+		    q->off < 0)
 			continue;
 		end = at + q->len;
 		least = at >= a->init ? 0 : (end < a->init ? end : a->init) - at;

@@ -68,13 +68,13 @@ static void rw_count(const struct facts *f, unsigned int r, struct answer *a)
 		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
 		return;
 	}
-	if (o->kind == OBJ_PIPE && q->fd.end != (q->op == SOP_READ ? END_OUT : END_IN))
+	if (o->kind == OBJ_PIPE && q->fd.end != (stream_op_is(q->op, OP_READS) ? END_OUT : END_IN))
 		deny(a, R_RESULT, "-EBADF: that end cannot");
 	else if (o->kind == OBJ_EVENTFD && res != 8)
 		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
-	else if (o->kind == OBJ_PIPE && q->len && !res && q->op == SOP_READ && !peer_closed(f, r))
+	else if (o->kind == OBJ_PIPE && q->len && !res && stream_op_is(q->op, OP_READS) && !peer_closed(f, r))
 		deny(a, R_RESULT_EOF, "more than 0: the write end is open");
-	else if (o->kind == OBJ_PIPE && q->len && !res && q->op == SOP_WRITE)
+	else if (o->kind == OBJ_PIPE && q->len && !res && stream_op_is(q->op, OP_WRITES))
 		deny(a, R_RESULT, "more than 0, or an error");
 }
 
@@ -88,7 +88,7 @@ static bool nowait(const struct facts *f, unsigned int r)
 /* A write to an eventfd of other than 8 bytes is refused since 6.7; before, of fewer. */
 static bool eventfd_refuses(const struct sreq *q)
 {
-	if (q->op == SOP_READ)
+	if (stream_op_is(q->op, OP_READS))
 		return q->len < 8;
 	return q->len != 8 || q->value == UINT64_MAX;
 }
@@ -111,7 +111,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		break;
 	case EBADF:
 		ok = !o || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe) ||
-		     (o->kind == OBJ_PIPE && q->fd.end != (q->op == SOP_READ ? END_OUT : END_IN));
+		     (o->kind == OBJ_PIPE && q->fd.end != (stream_op_is(q->op, OP_READS) ? END_OUT : END_IN));
 		break;
 	case EINTR:
 		ok = o && o->kind != OBJ_FILE && (req_may_be_iowq(f, r) || req_contended(f, r) || dying(f, r));
@@ -130,7 +130,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		ok = o && o->kind == OBJ_EVENTFD && eventfd_refuses(q);
 		break;
 	case EPIPE:
-		ok = o && o->kind == OBJ_PIPE && q->op == SOP_WRITE;
+		ok = o && o->kind == OBJ_PIPE && stream_op_is(q->op, OP_WRITES);
 		if (ok && !peer_closed(f, r)) {
 			deny(a, R_RESULT_EPIPE, "no -EPIPE: the read end is open");
 			return;
@@ -141,7 +141,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		break;
 	case ENOSPC:
 	case EFBIG:
-		ok = o && o->kind == OBJ_FILE && q->op == SOP_WRITE;
+		ok = o && o->kind == OBJ_FILE && stream_op_is(q->op, OP_WRITES);
 		break;
 	}
 	if (!ok)
@@ -237,7 +237,7 @@ void law_results(struct court *c)
 
 		if (rf->cqe == NO_EVENT || rf->chain_failed || rf->chain_unknown || rf->prep)
 			continue;
-		if (op == SOP_READ || op == SOP_WRITE)
+		if (stream_op_is(op, OP_TRANSFERS))
 			rw_result(f, r, &a);
 		else if (op == SOP_POLL_ADD)
 			poll_result(f, r, &a);

@@ -112,7 +112,7 @@ void ask_others(const struct facts *f, unsigned int group, uint32_t ev, unsigned
 		[SOP_TIMEOUT] = 0x0b, [SOP_TIMEOUT_REMOVE] = 0x33, [SOP_LINK_TIMEOUT] = 0x3a, [SOP_ASYNC_CANCEL] = 0x33,
 	};
 	const struct sreq *q = &f->s->reqs[r];
-	bool counts = q->op == SOP_READ || q->op == SOP_WRITE;
+	bool counts = stream_op_is(q->op, OP_TRANSFERS);
 	struct plan *p;
 	uint32_t n;
 

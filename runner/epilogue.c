@@ -101,9 +101,9 @@ static unsigned int wanted(const struct run *x, unsigned int obj)
 
 		if (!pending(x, i) || q->fd.kind != FD_OBJ || q->fd.obj != obj)
 			continue;
-		if (q->op == SOP_READ)
+		if (stream_op_is(q->op, OP_READS))
 			mask |= POLLIN;
-		else if (q->op == SOP_WRITE)
+		else if (stream_op_is(q->op, OP_WRITES))
 			mask |= POLLOUT;
 		else if (q->op == SOP_POLL_ADD)
 			mask |= q->op_flags & (POLLIN | POLLOUT);

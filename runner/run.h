@@ -21,6 +21,7 @@
 #include "core/base/prng.h"
 #include "core/base/uapi.h"
 #include "runner/executor.h"
+#include "stream/optable.h"
 
 enum {
 	RUN_REAPER = STREAM_MAX_TASKS, /* an extra task: it ends rings whose own task is gone */

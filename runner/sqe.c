@@ -30,7 +30,7 @@ static void fill_transfer(struct run *x, unsigned int req, const struct sreq *q,
 	sqe->len = q->len;
 	sqe->off = (uint64_t)q->off;
 	sqe->rw_flags = (int)q->op_flags;
-	if (q->op == SOP_READ) {
+	if (stream_op_is(q->op, OP_READS)) {
 		memset(buf, REC_MARKER, q->len);
 	} else if (is_eventfd(x, &q->fd)) {
 		memset(buf, 0, q->len);
@@ -117,7 +117,7 @@ void sqe_layout(struct run *x)
 		const struct sreq *q = &x->s->reqs[i];
 
 		x->buf_at[i] = at;
-		if (q->op == SOP_READ || q->op == SOP_WRITE)
+		if (stream_op_is(q->op, OP_TRANSFERS))
 			at += ((q->len > 8 ? q->len : 8) + 63) & ~63u;
 	}
 	x->arena_used = at;

@@ -268,7 +268,7 @@ static void bound_file(struct reader *r, struct sreq *q)
 	q->len &= FILE_LEN - 1;
 	if (q->off != -1)
 		q->off &= FILE_OFF - 1;
-	if (q->op == SOP_READ || (q->off >= 0 && !(q->op_flags & RWF_APPEND)))
+	if (stream_op_is(q->op, OP_READS) || (q->off >= 0 && !(q->op_flags & RWF_APPEND)))
 		return;
 	if (r->appended[q->fd.obj] + q->len > FILE_APPENDS)
 		q->len = 0;
@@ -281,7 +281,7 @@ static void decode_transfer(struct reader *r, struct sreq *q, const uint8_t *b)
 
 	q->op_flags = flags_of(stream_ops[q->op].flags, b[4], true);
 	q->len = fd_len_of(b + 5, kind == OBJ_EVENTFD);
-	if (q->op == SOP_WRITE && kind == OBJ_EVENTFD)
+	if (stream_op_is(q->op, OP_WRITES) && kind == OBJ_EVENTFD)
 		q->value = get(b + 8, 8);
 	if (kind == OBJ_FILE) {
 		q->off = (int32_t)get(b + 8, 4);
@@ -317,7 +317,7 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		flags &= ~16u;
 	if (!(flags & 0x40))
 		flags &= ~4u;
-	if (!(flags & 0x80) || op == SOP_READ)
+	if (!(flags & 0x80) || stream_op_is(op, OP_READS))
 		flags &= ~32u;
 	q->op = (uint8_t)op;
 	q->sqe_flags = (uint8_t)flags_of(stream_sqe_flags, flags & 63, false);
@@ -326,7 +326,7 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		q->fd = fd_of(s, b[2]);
 	if (stream_ops[op].takes & FIELD_TARGET && (int8_t)b[3] != -128 && target >= 0 && target < STREAM_MAX_REQS)
 		q->target = (uint8_t)target;
-	if (op == SOP_READ || op == SOP_WRITE) {
+	if (stream_op_is(op, OP_TRANSFERS)) {
 		decode_transfer(r, q, b);
 	} else if (op == SOP_ASYNC_CANCEL) {
 		decode_cancel(r, q, b);
@@ -359,7 +359,7 @@ static void encode_req(const struct stream *s, unsigned int i, uint8_t *b)
 	b[3] = q->target == STREAM_NONE ? 0x80 : (uint8_t)(q->target - (int)i);
 	b[4] = mask_of(q->op == SOP_POLL_ADD ? stream_poll_events : stream_ops[q->op].flags, q->op_flags,
 		       q->op != SOP_POLL_ADD);
-	if (q->op == SOP_READ || q->op == SOP_WRITE) {
+	if (stream_op_is(q->op, OP_TRANSFERS)) {
 		put_fd_len(b + 5, q->len, kind == OBJ_EVENTFD);
 		put(b + 8, kind == OBJ_EVENTFD ? 8 : 4, kind == OBJ_EVENTFD ? q->value : (uint64_t)q->off);
 	} else if (q->op == SOP_ASYNC_CANCEL) {

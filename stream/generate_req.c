@@ -278,8 +278,8 @@ static bool may_linger(const struct gen *g, const struct sreq *r)
 {
 	bool file = r->fd.kind == FD_OBJ && g->s->objs[r->fd.obj].kind == OBJ_FILE;
 
-	return (r->sqe_flags & IOSQE_ASYNC) || r->op == SOP_TIMEOUT || r->op == SOP_POLL_ADD ||
-	       (r->op == SOP_READ && r->fd.kind == FD_OBJ && !file);
+	return stream_is_async(r) || r->op == SOP_TIMEOUT || r->op == SOP_POLL_ADD ||
+	       (stream_op_is(r->op, OP_READS) && r->fd.kind == FD_OBJ && !file);
 }
 
 /* In coupled streams: one of the last few that may still be there. */

@@ -301,7 +301,7 @@ static bool change_number(struct mutation *m)
 		return false;
 	/* An eventfd moves 8 bytes or nothing: there it is the value. */
 	if (q->fd.kind == FD_OBJ && m->s->objs[q->fd.obj].kind == OBJ_EVENTFD)
-		q->value = q->op == SOP_WRITE ? UINT64_MAX - 1 - pick(m, 2) : 0;
+		q->value = stream_op_is(q->op, OP_WRITES) ? UINT64_MAX - 1 - pick(m, 2) : 0;
 	else
 		q->len = lens[pick(m, sizeof(lens) / sizeof(lens[0]))];
 	return true;

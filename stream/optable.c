@@ -117,19 +117,21 @@ static const struct stream_word cancel_flags[] = {
 #define CANCEL_BITS (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL | AU_ASYNC_CANCEL_USERDATA)
 
 const struct stream_oprow stream_ops[SOP_NR] = {
-	[SOP_NOP] = { "nop", IORING_OP_NOP, 0, 0, no_flags, 0 },
+	[SOP_NOP] = { "nop", IORING_OP_NOP, 0, 0, no_flags, 0, 0 },
 	[SOP_READ] = { "read", IORING_OP_READ, FIELD_FD | FIELD_LEN | FIELD_OFF, FIELD_FD | FIELD_LEN, rw_flags,
-		       RWF_BITS },
+		       RWF_BITS, OP_READS | OP_HOLDS },
 	[SOP_WRITE] = { "write", IORING_OP_WRITE, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE, FIELD_FD | FIELD_LEN,
-			rw_flags, RWF_BITS },
+			rw_flags, RWF_BITS, OP_WRITES | OP_HOLDS },
 	[SOP_POLL_ADD] = { "poll_add", IORING_OP_POLL_ADD, FIELD_FD | FIELD_EVENTS, FIELD_FD | FIELD_EVENTS, no_flags,
-			   0 },
-	[SOP_TIMEOUT] = { "timeout", IORING_OP_TIMEOUT, FIELD_TS | FIELD_COUNT, FIELD_TS, timeout_flags, TIMEOUT_BITS },
-	[SOP_TIMEOUT_REMOVE] = { "timeout_remove", IORING_OP_TIMEOUT_REMOVE, FIELD_TARGET, FIELD_TARGET, no_flags, 0 },
-	[SOP_LINK_TIMEOUT] = { "link_timeout", IORING_OP_LINK_TIMEOUT, FIELD_TS, FIELD_TS, timeout_flags,
-			       TIMEOUT_BITS },
+			   0, OP_HOLDS },
+	[SOP_TIMEOUT] = { "timeout", IORING_OP_TIMEOUT, FIELD_TS | FIELD_COUNT, FIELD_TS, timeout_flags, TIMEOUT_BITS,
+			  0 },
+	[SOP_TIMEOUT_REMOVE] = { "timeout_remove", IORING_OP_TIMEOUT_REMOVE, FIELD_TARGET, FIELD_TARGET, no_flags, 0,
+				 0 },
+	[SOP_LINK_TIMEOUT] = { "link_timeout", IORING_OP_LINK_TIMEOUT, FIELD_TS, FIELD_TS, timeout_flags, TIMEOUT_BITS,
+			       0 },
 	[SOP_ASYNC_CANCEL] = { "cancel", IORING_OP_ASYNC_CANCEL, FIELD_TARGET | FIELD_FD | FIELD_OP, 0, cancel_flags,
-			       CANCEL_BITS },
+			       CANCEL_BITS, 0 },
 };
 
 const char *const stream_field_words[FIELDS] = {
@@ -194,6 +196,11 @@ uint32_t stream_op_needs(unsigned int op, unsigned int obj_kind)
 		needs |= stream_ops[op].takes & FIELD_VALUE;
 	}
 	return needs;
+}
+
+bool stream_is_async(const struct sreq *r)
+{
+	return (r->sqe_flags & IOSQE_ASYNC) || stream_op_is(r->op, OP_FORCED);
 }
 
 bool stream_cancel_by_target(uint32_t flags)

@@ -189,7 +189,7 @@ void stream_print_req(const struct stream *s, unsigned int req, struct text *out
 		stream_print_fd(s, &r->fd, out);
 	}
 	if (op->takes & FIELD_LEN)
-		put_transfer(s, &r->fd, r->len, r->value, r->op == SOP_WRITE, out);
+		put_transfer(s, &r->fd, r->len, r->value, stream_op_is(r->op, OP_WRITES), out);
 	if (r->off < 0)
 		text_put(out, " off=-1");
 	else if (r->off)

@@ -229,7 +229,7 @@ static void check_req(struct walk *w, unsigned int i)
 	}
 	RULE(w, !(r->sqe_flags & ~stream_word_bits(stream_sqe_flags)), ITEM_REQ, i,
 	     "the language has no word for one of its SQE flags");
-	RULE(w, r->op != SOP_READ || !(r->sqe_flags & IOSQE_BUFFER_SELECT), ITEM_REQ, i,
+	RULE(w, !stream_op_is(r->op, OP_READS) || !(r->sqe_flags & IOSQE_BUFFER_SELECT), ITEM_REQ, i,
 	     "there are no buffers a read could select");
 	RULE(w, flags_have_words(r), ITEM_REQ, i, "the language has no word for one of its flags");
 	RULE(w, r->op != SOP_POLL_ADD || r->op_flags, ITEM_REQ, i, "a poll waits for at least one event");
@@ -239,7 +239,7 @@ static void check_req(struct walk *w, unsigned int i)
 	RULE(w, r->ts <= STREAM_NEVER_NS, ITEM_REQ, i, "a time is at most 100 hours, which is `never`");
 	RULE(w, r->len <= STREAM_MAX_LEN, ITEM_REQ, i, "a transfer has at most 1048576 bytes");
 	RULE(w, r->off >= -1 && r->off <= STREAM_MAX_LEN, ITEM_REQ, i, "an offset is -1 to 1048576");
-	if (r->op == SOP_WRITE && kind == OBJ_FILE && r->len <= STREAM_MAX_LEN && r->off <= STREAM_MAX_LEN)
+	if (stream_op_is(r->op, OP_WRITES) && kind == OBJ_FILE && r->len <= STREAM_MAX_LEN && r->off <= STREAM_MAX_LEN)
 		grow_file(w, r, i);
 }
 
