@@ -103,6 +103,11 @@ int file_make_regular(struct file **out, int real_fd);
 /* One more end of the pipe behind `end`: flags O_RDONLY or O_WRONLY, with O_NONBLOCK or without. The open never waits:
  * -ENXIO for writing when nobody reads. -EINVAL if `end` is no pipe. */
 int file_reopen_pipe(struct file **out, struct file *end, int flags);
+/* What is done to a regular file as a whole; each may take a while, and is a blocking section. 0 or -errno. */
+int file_sync(struct file *f); /* -EINVAL if f is not regular */
+/* Room for [off, off + len), and at least so long. -EINTR if notified: nothing has changed then. */
+int file_allocate(struct file *f, int64_t off, int64_t len);
+int file_truncate(struct file *f, int64_t len); /* -EINVAL if f is not regular */
 /* -ESPIPE if f is not regular. */
 int file_size(struct file *f, uint64_t *size);
 
