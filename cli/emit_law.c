@@ -152,6 +152,22 @@ static void allow_nop(const struct stream *s, const struct sreq *q, struct alts 
 	allow(a, -ECANCELED, -ECANCELED);
 }
 
+static void allow_whole(const struct stream *s, const struct sreq *q, struct alts *a)
+{
+	bool file = q->fd.kind == FD_OBJ && s->objs[q->fd.obj].kind == OBJ_FILE;
+
+	allow(a, -ECANCELED, -ECANCELED);
+	allow(a, -EBADF, -EBADF);
+	if (q->fd.kind != FD_OBJ)
+		return;
+	allow(a, file ? 0 : -EINVAL, file ? 0 : -EINVAL);
+	if (q->op != SOP_FALLOCATE)
+		return;
+	allow(a, -EINVAL, -EINVAL);
+	allow(a, -EINTR, -EINTR);
+	allow(a, -ENOSPC, -ENOSPC);
+}
+
 void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 {
 	static void (*const allows[SOP_NR])(const struct stream *, const struct sreq *, struct alts *) = {
@@ -163,6 +179,11 @@ void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 		[SOP_TIMEOUT_REMOVE] = allow_cancel,
 		[SOP_LINK_TIMEOUT] = allow_timer,
 		[SOP_ASYNC_CANCEL] = allow_cancel,
+		[SOP_FSYNC] = allow_whole,
+		[SOP_FALLOCATE] = allow_whole,
+		[SOP_FTRUNCATE] = allow_whole,
+		[SOP_READV] = allow_rw,
+		[SOP_WRITEV] = allow_rw,
 	};
 	struct alts a = { 0 };
 

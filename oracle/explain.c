@@ -238,6 +238,11 @@ static void explain_poll(struct line *l)
 	}
 }
 
+static void explain_done(struct line *l)
+{
+	put(l, "a worker did it");
+}
+
 static void explain_timeout(struct line *l)
 {
 	const struct req_fact *rf = &l->f->req[l->req];
@@ -359,6 +364,11 @@ static const struct {
 	[SOP_TIMEOUT_REMOVE] = { explain_cancel, true },
 	[SOP_LINK_TIMEOUT] = { explain_link_timeout, true },
 	[SOP_ASYNC_CANCEL] = { explain_cancel, true },
+	[SOP_FSYNC] = { explain_done, false },
+	[SOP_FALLOCATE] = { explain_done, false },
+	[SOP_FTRUNCATE] = { explain_done, false },
+	[SOP_READV] = { explain_read, false },
+	[SOP_WRITEV] = { explain_write, false },
 };
 
 static void explain_error(struct line *l)

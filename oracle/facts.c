@@ -352,7 +352,7 @@ bool req_fails(const struct facts *f, unsigned int r, int32_t res)
 		return res < 0 && !(res == -ETIME && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS));
 	/* What the operation itself says is stored; what is said without it, and of it, is a failure. */
 	if (stream_op_is(q->op, OP_KEEPS))
-		return res == -ECANCELED || res == -EBADF || res == -EFAULT;
+		return f->req[r].prep < 0 || res == -ECANCELED || res == -EBADF || res == -EFAULT;
 	return res < 0;
 }
 
@@ -488,6 +488,8 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	case SOP_TIMEOUT:
 		return q->ts <= 50 * 1000000ull;
 	default:
+		if (stream_op_is(q->op, OP_KEEPS))
+			return true;
 		if (q->fd.kind != FD_OBJ || f->s->objs[q->fd.obj].kind == OBJ_FILE)
 			return true;
 		return stream_op_is(q->op, OP_READS) && q->fd.end == END_IN && f->s->objs[q->fd.obj].kind == OBJ_PIPE;
@@ -552,6 +554,11 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		[SOP_TIMEOUT_REMOVE] = "timeout_remove",
 		[SOP_LINK_TIMEOUT] = "link_timeout",
 		[SOP_ASYNC_CANCEL] = "async_cancel",
+		[SOP_FSYNC] = "fsync",
+		[SOP_FALLOCATE] = "fallocate",
+		[SOP_FTRUNCATE] = "ftruncate",
+		[SOP_READV] = "readv",
+		[SOP_WRITEV] = "writev",
 	};
 	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file" };
 	const struct sreq *q;
@@ -562,7 +569,7 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 	}
 	q = &f->s->reqs[r];
 	snprintf(buf, cap, "%s%s%s%s", ops[q->op],
-		 (stream_ops[q->op].takes & FIELD_FD) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
+		 stream_op_is(q->op, OP_HOLDS) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
 		 q->sqe_flags & IOSQE_ASYNC ? "+async" : "", r > f->req[r].chain_first ? "+linked" : "");
 	return buf;
 }

@@ -226,6 +226,60 @@ static void list_result(const struct facts *f, unsigned int r, struct answer *a)
 	deny(a, R_RESULT, text);
 }
 
+/* Operations that a worker does to a file as a whole: what they may end with beside -ECANCELED, and when. */
+typedef bool when_fn(const struct facts *f, unsigned int r);
+
+static bool when_bad_fd(const struct facts *f, unsigned int r)
+{
+	return !obj_of(f, r) || fd_maybe_closed(f, &f->s->reqs[r].fd, f->req[r].cqe);
+}
+
+static bool when_file(const struct facts *f, unsigned int r)
+{
+	return obj_of(f, r) && obj_of(f, r)->kind == OBJ_FILE &&
+	       (f->s->reqs[r].op != SOP_FALLOCATE || f->s->reqs[r].len);
+}
+
+static bool when_no_file(const struct facts *f, unsigned int r)
+{
+	return obj_of(f, r) && !when_file(f, r);
+}
+
+static const struct {
+	uint8_t op;
+	int res;
+	when_fn *when;
+	const char *text;
+} ends[] = {
+	{ SOP_FSYNC, 0, when_file, "0" },
+	{ SOP_FSYNC, -EINVAL, when_no_file, "-EINVAL: its object cannot be synced" },
+	{ SOP_FSYNC, -EBADF, when_bad_fd, "-EBADF" },
+	{ SOP_FALLOCATE, 0, when_file, "0" },
+	{ SOP_FALLOCATE, -EINVAL, when_no_file, "-EINVAL: nothing is asked for" },
+	{ SOP_FALLOCATE, -EINTR, when_file, "-EINTR where it has a cause" },
+	{ SOP_FALLOCATE, -ENOSPC, when_file, "-ENOSPC" },
+	{ SOP_FALLOCATE, -EBADF, when_bad_fd, "-EBADF" },
+	{ SOP_FTRUNCATE, 0, when_file, "0" },
+	{ SOP_FTRUNCATE, -EBADF, when_bad_fd, "-EBADF" },
+};
+
+static void whole_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	int32_t res = f->req[r].res;
+	char text[160] = "-ECANCELED";
+
+	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
+		return;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		if (ends[i].op != f->s->reqs[r].op || !ends[i].when(f, r))
+			continue;
+		if (ends[i].res == res)
+			return;
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %s", ends[i].text);
+	}
+	deny(a, R_RESULT, text);
+}
+
 void law_results(struct court *c)
 {
 	const struct facts *f = c->f;
@@ -239,6 +293,8 @@ void law_results(struct court *c)
 			continue;
 		if (stream_op_is(op, OP_TRANSFERS))
 			rw_result(f, r, &a);
+		else if (stream_op_is(op, OP_KEEPS))
+			whole_result(f, r, &a);
 		else if (op == SOP_POLL_ADD)
 			poll_result(f, r, &a);
 		else

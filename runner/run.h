@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "core/base/prng.h"
 #include "core/base/uapi.h"
@@ -94,6 +95,7 @@ struct run {
 	uint8_t req_ring[STREAM_MAX_REQS];
 	uint8_t req[STREAM_MAX_REQS]; /* enum req_state */
 	struct __kernel_timespec ts[STREAM_MAX_REQS];
+	struct iovec iov[STREAM_MAX_REQS][STREAM_MAX_IOVS]; /* of vectored transfers */
 	uint32_t buf_at[STREAM_MAX_REQS]; /* offset of its buffer in the arena */
 	uint32_t arena_used;
 	char *arena;

@@ -40,6 +40,40 @@ static void fill_transfer(struct run *x, unsigned int req, const struct sreq *q,
 	}
 }
 
+/* The pieces lie one after the other. */
+static void fill_vector(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	char *buf = run_buffer(x, req);
+
+	fill_transfer(x, req, q, sqe);
+	for (unsigned int i = 0; i < q->iovs; i++) {
+		uint32_t at = stream_piece(q->len, q->iovs, i), end = stream_piece(q->len, q->iovs, i + 1);
+
+		x->iov[req][i] = (struct iovec){ .iov_base = buf + at, .iov_len = end - at };
+	}
+	sqe->addr = (uint64_t)(uintptr_t)x->iov[req];
+	sqe->len = q->iovs;
+}
+
+static void fill_fsync(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->fsync_flags = q->op_flags;
+}
+
+static void fill_fallocate(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->off = (uint64_t)q->off;
+	sqe->addr = q->len;
+}
+
+static void fill_ftruncate(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->off = q->len;
+}
+
 static void fill_nop(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
 	sqe->fd = -1;
@@ -95,6 +129,11 @@ static sqe_fn *const fills[SOP_NR] = {
 	[SOP_TIMEOUT_REMOVE] = fill_timeout_remove,
 	[SOP_LINK_TIMEOUT] = fill_timeout,
 	[SOP_ASYNC_CANCEL] = fill_cancel,
+	[SOP_FSYNC] = fill_fsync,
+	[SOP_FALLOCATE] = fill_fallocate,
+	[SOP_FTRUNCATE] = fill_ftruncate,
+	[SOP_READV] = fill_vector,
+	[SOP_WRITEV] = fill_vector,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)

@@ -13,26 +13,26 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop",	  "pipe_read", "pipe_write", "event_read", "event_write", "file_read", "file_write",
-	"poll",	  "timeout",   "remove",     "cancel",	   "chain",	  "hard",      "link_timeout",
-	"async",  "bad_fd",    "zero",	     "big",	   "nowait",	  "position",  "count",
-	"wide",	  "prep",      "open_chain", "overflow",   "shared",	  "close",     "look",
-	"direct", "wait",      "drain",	     "skip",	   "shape",
+	"nop",	   "pipe_read",	 "pipe_write", "event_read", "event_write", "file_read", "file_write", "poll",
+	"timeout", "remove",	 "cancel",     "fsync",	     "resize",	    "chain",	 "hard",       "link_timeout",
+	"async",   "bad_fd",	 "zero",       "big",	     "nowait",	    "position",	 "count",      "wide",
+	"prep",	   "open_chain", "overflow",   "shared",     "close",	    "look",	 "direct",     "wait",
+	"drain",   "skip",	 "vector",     "shape",
 };
 
 /* Requests that a coupled stream has at least. */
 enum { DEEP = 10 };
 
 static const uint16_t default_weight[GEN_FEATURES] = {
-	[GEN_NOP] = 12,	       [GEN_PIPE_READ] = 22,	 [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
-	[GEN_EVENT_WRITE] = 7, [GEN_FILE_READ] = 5,	 [GEN_FILE_WRITE] = 7,	[GEN_POLL] = 12,
-	[GEN_TIMEOUT] = 10,    [GEN_REMOVE] = 4,	 [GEN_CANCEL] = 16,	[GEN_CHAIN] = 450,
-	[GEN_HARD] = 330,      [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,
-	[GEN_ZERO] = 25,       [GEN_BIG] = 50,		 [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,
-	[GEN_COUNT] = 60,      [GEN_WIDE] = 150,	 [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25,
-	[GEN_OVERFLOW] = 90,   [GEN_SHARED] = 250,	 [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,
-	[GEN_DIRECT] = 450,    [GEN_WAIT] = 550,	 [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,
-	[GEN_SHAPE] = 150,
+	[GEN_NOP] = 12,		  [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
+	[GEN_EVENT_WRITE] = 7,	  [GEN_FILE_READ] = 5,	[GEN_FILE_WRITE] = 7,  [GEN_POLL] = 12,
+	[GEN_TIMEOUT] = 10,	  [GEN_REMOVE] = 4,	[GEN_CANCEL] = 16,     [GEN_FSYNC] = 4,
+	[GEN_RESIZE] = 3,	  [GEN_VECTOR] = 60,	[GEN_CHAIN] = 450,     [GEN_HARD] = 330,
+	[GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,     [GEN_ZERO] = 25,
+	[GEN_BIG] = 50,		  [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,   [GEN_COUNT] = 60,
+	[GEN_WIDE] = 150,	  [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,
+	[GEN_SHARED] = 250,	  [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,      [GEN_DIRECT] = 450,
+	[GEN_WAIT] = 550,	  [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,       [GEN_SHAPE] = 150,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -45,7 +45,7 @@ void generate_options_init(struct generate_options *opt)
 		.exit_process = 12,
 		.close_ring = 12,
 		.slow = 200,
-		.coupled = 650,
+		.coupled = 680,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
 }
@@ -164,6 +164,14 @@ static void add_object(struct gen *g, enum obj_kind kind)
 	g->s->nr_objs++;
 }
 
+static bool has_object(const struct gen *g, enum obj_kind kind)
+{
+	for (unsigned int i = 0; i < g->s->nr_objs; i++)
+		if (g->s->objs[i].kind == kind)
+			return true;
+	return false;
+}
+
 /* One object, or two; what would need others is switched off. */
 static void few_objects(struct gen *g)
 {
@@ -189,6 +197,8 @@ static void few_objects(struct gen *g)
 	for (unsigned int k = 0; k < 3; k++)
 		if (!(on & 1u << k))
 			g->weight[kinds[k].ops[0]] = g->weight[kinds[k].ops[1]] = 0;
+	if (!has_object(g, OBJ_FILE))
+		g->weight[GEN_RESIZE] = 0;
 }
 
 /* What stands alone becomes rare. */
@@ -197,6 +207,7 @@ static void few_loners(struct gen *g)
 	unsigned int ops = 0;
 
 	g->weight[GEN_NOP] /= 4;
+	g->weight[GEN_FSYNC] /= 2;
 	g->weight[GEN_TIMEOUT] /= 2;
 	g->weight[GEN_BAD_FD] /= 2;
 	g->weight[GEN_CANCEL] *= 2;
@@ -218,7 +229,7 @@ static void all_objects(struct gen *g)
 	n = 1 + prng_below(&g->p, 2);
 	for (unsigned int i = 0; events && i < n; i++)
 		add_object(g, OBJ_EVENTFD);
-	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE])
+	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE] || g->weight[GEN_RESIZE])
 		add_object(g, OBJ_FILE);
 }
 

@@ -116,6 +116,43 @@ static void gen_file(struct gen *g, struct sreq *r, bool read)
 	}
 }
 
+/* Mostly of a file; of others it is refused, and goes on with its chain all the same. */
+static void gen_fsync(struct gen *g, struct sreq *r)
+{
+	bool file = prng_chance(&g->p, 3, 4), data = prng_chance(&g->p, 1, 4);
+
+	r->fd = gen_fd(g, file ? OBJ_FILE : OBJ_KINDS);
+	if (r->fd.kind == FD_BAD && g->s->nr_objs)
+		r->fd = gen_fd(g, OBJ_KINDS);
+	r->op = SOP_FSYNC;
+	r->op_flags = data ? IORING_FSYNC_DATASYNC : 0;
+}
+
+static void gen_resize(struct gen *g, struct sreq *r)
+{
+	static const uint16_t sizes[] = { 0, 100, 512, 4096, 5000, 8192 };
+	static const uint16_t offs[] = { 0, 100, 4096, 6000 };
+	unsigned int size = sizes[prng_below(&g->p, 6)], off = offs[prng_below(&g->p, 4)];
+	bool cuts = prng_chance(&g->p, 1, 2);
+
+	r->fd = gen_fd(g, OBJ_FILE);
+	r->op = cuts ? SOP_FTRUNCATE : SOP_FALLOCATE;
+	r->len = size || cuts || gen_chance(g, GEN_ZERO) ? size : 512;
+	if (!cuts && r->fd.kind == FD_OBJ)
+		r->off = off;
+}
+
+/* The same in pieces. */
+static void gen_vector(struct gen *g, struct sreq *r)
+{
+	unsigned int n = prng_range(&g->p, 1, 4);
+
+	if (!stream_op_is(r->op, OP_TRANSFERS) || !gen_chance(g, GEN_VECTOR))
+		return;
+	r->op = r->op == SOP_READ ? SOP_READV : SOP_WRITEV;
+	r->iovs = kind_of(g, &r->fd) == OBJ_EVENTFD ? 1 : (uint8_t)n;
+}
+
 static void gen_poll(struct gen *g, struct sreq *r)
 {
 	static const uint8_t masks[] = { POLLIN, POLLIN, POLLIN, POLLOUT, POLLIN | POLLOUT, POLLHUP, POLLPRI };
@@ -239,10 +276,17 @@ static void gen_op(struct gen *g, struct sreq *r)
 	case GEN_CANCEL:
 		gen_cancel(g, r);
 		break;
+	case GEN_FSYNC:
+		gen_fsync(g, r);
+		break;
+	case GEN_RESIZE:
+		gen_resize(g, r);
+		break;
 	default:
 		r->op = SOP_NOP;
 		break;
 	}
+	gen_vector(g, r);
 }
 
 void gen_request(struct gen *g, struct sreq *r, bool timer)

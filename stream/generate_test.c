@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0xa9f801e8de713c51ull;
+static const uint64_t pinned = 0x2a7d9c88e9090db8ull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
@@ -170,10 +170,11 @@ static void test_statistics(void)
 		count_stream(&c);
 	}
 	for (unsigned int op = 0; op < SOP_NR; op++) {
-		bool ok = CHECK_OP(c.op[op], >, 300u) && CHECK_OP(c.linked_op[op], >, 150u);
+		bool rare = op >= SOP_FSYNC;
+		bool ok = CHECK_OP(c.op[op], >, rare ? 90u : 300u) && CHECK_OP(c.linked_op[op], >, rare ? 30u : 150u);
 
 		if (op != SOP_LINK_TIMEOUT)
-			ok = CHECK_OP(c.async_op[op], >, 40u) && ok;
+			ok = CHECK_OP(c.async_op[op], >, rare ? 12u : 40u) && ok;
 		if (!ok)
 			printf("... of %s\n", stream_ops[op].word);
 	}
@@ -246,7 +247,7 @@ static void test_deep(void)
 		stream_generate(seed, &opt, &s);
 		coupled += stream_largest_group(&s) >= 8;
 	}
-	CHECK_OP(coupled, >=, 1400u);
+	CHECK_OP(coupled, >=, 1350u);
 }
 
 /* What some planted bugs need, and chance alone makes too rarely: how many of 2,000 streams have it. */

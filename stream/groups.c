@@ -101,7 +101,8 @@ static void couple_objects(struct sets *u)
 		const struct sreq *r = &u->s->reqs[i];
 		bool file = r->fd.kind == FD_OBJ && u->s->objs[r->fd.obj].kind == OBJ_FILE;
 
-		if (r->fd.kind != FD_OBJ || !(stream_op_is(r->op, OP_TRANSFERS) || (r->op == SOP_POLL_ADD && !file)))
+		if (r->fd.kind != FD_OBJ ||
+		    !(stream_op_is(r->op, OP_TRANSFERS | OP_SIZES) || (r->op == SOP_POLL_ADD && !file)))
 			continue;
 		if (user[r->fd.obj] != STREAM_NONE)
 			couple(u, user[r->fd.obj], i);

@@ -5,7 +5,7 @@
  *	are in one chain;
  *	are a canceller (cancel, timeout_remove, link_timeout) and one that it selects: by target, fd, op or any, on its
  *	own ring;
- *	read, write or poll one pipe or eventfd, or read or write one file;
+ *	read, write or poll one pipe or eventfd, or read, write or resize one file;
  *	are on one ring and any request of that ring drains.
  * A timeout that counts completions is not coupled to what it counts: that is read off the CQ. */
 #ifndef STREAM_GROUPS_H

@@ -112,6 +112,11 @@ static const struct stream_word cancel_flags[] = {
 	{ NULL, 0 },
 };
 
+static const struct stream_word fsync_flags[] = {
+	{ "datasync", IORING_FSYNC_DATASYNC },
+	{ NULL, 0 },
+};
+
 #define RWF_BITS (RWF_NOWAIT | RWF_APPEND | RWF_DSYNC | RWF_SYNC)
 #define TIMEOUT_BITS (IORING_TIMEOUT_ETIME_SUCCESS | IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME)
 #define CANCEL_BITS (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL | AU_ASYNC_CANCEL_USERDATA)
@@ -132,10 +137,20 @@ const struct stream_oprow stream_ops[SOP_NR] = {
 			       0 },
 	[SOP_ASYNC_CANCEL] = { "cancel", IORING_OP_ASYNC_CANCEL, FIELD_TARGET | FIELD_FD | FIELD_OP, 0, cancel_flags,
 			       CANCEL_BITS, 0 },
+	[SOP_FSYNC] = { "fsync", IORING_OP_FSYNC, FIELD_FD, FIELD_FD, fsync_flags, IORING_FSYNC_DATASYNC,
+			OP_HOLDS | OP_FORCED | OP_KEEPS },
+	[SOP_FALLOCATE] = { "fallocate", IORING_OP_FALLOCATE, FIELD_FD | FIELD_LEN | FIELD_OFF, FIELD_FD | FIELD_LEN,
+			    no_flags, 0, OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES },
+	[SOP_FTRUNCATE] = { "ftruncate", AU_OP_FTRUNCATE, FIELD_FD | FIELD_LEN, FIELD_FD | FIELD_LEN, no_flags, 0,
+			    OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES },
+	[SOP_READV] = { "readv", IORING_OP_READV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_IOVS, FIELD_FD | FIELD_LEN,
+			rw_flags, RWF_BITS, OP_READS | OP_HOLDS },
+	[SOP_WRITEV] = { "writev", IORING_OP_WRITEV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE | FIELD_IOVS,
+			 FIELD_FD | FIELD_LEN, rw_flags, RWF_BITS, OP_WRITES | OP_HOLDS },
 };
 
 const char *const stream_field_words[FIELDS] = {
-	"fd", "len", "off", "value", "events", "ts", "count", "target", "op",
+	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs",
 };
 
 uint32_t stream_word_bits(const struct stream_word *table)
@@ -173,10 +188,11 @@ unsigned int stream_op_find(const char *word, size_t len)
 	return op;
 }
 
-/* What a transfer does not take, by the kind of its object: only files have offsets, only eventfds have values. */
+/* What a transfer does not take, by the kind of its object: only files have offsets, only eventfds have values, and these
+ * are moved in one piece (each piece would be a write of its own). */
 static const uint16_t kind_lacks[OBJ_KINDS + 1] = {
 	[OBJ_PIPE] = FIELD_OFF | FIELD_VALUE,
-	[OBJ_EVENTFD] = FIELD_OFF,
+	[OBJ_EVENTFD] = FIELD_OFF | FIELD_IOVS,
 	[OBJ_FILE] = FIELD_VALUE,
 	[OBJ_KINDS] = FIELD_OFF | FIELD_VALUE,
 };

@@ -26,7 +26,8 @@ enum stream_field {
 	FIELD_COUNT = 1 << 6,
 	FIELD_TARGET = 1 << 7,
 	FIELD_OP = 1 << 8,
-	FIELDS = 9,
+	FIELD_IOVS = 1 << 9,
+	FIELDS = 10,
 };
 
 /* What kind of operation it is, for all who need not know which. */
@@ -36,6 +37,7 @@ enum stream_trait {
 	OP_HOLDS = 1 << 2, /* holds the file of its descriptor once it is issued: a cancel by descriptor finds it */
 	OP_FORCED = 1 << 3, /* always run by a worker */
 	OP_KEEPS = 1 << 4, /* its own result severs no chain */
+	OP_SIZES = 1 << 5, /* changes the size of a file; on files only */
 	OP_TRANSFERS = OP_READS | OP_WRITES,
 };
 

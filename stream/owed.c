@@ -277,7 +277,7 @@ static bool fails(const struct stream *s, const struct sreq *r)
 {
 	const struct obj *o = obj_of(s, &r->fd);
 
-	if (r->op == SOP_POLL_ADD)
+	if (r->op == SOP_POLL_ADD || stream_op_is(r->op, OP_KEEPS))
 		return !o;
 	if (!stream_op_is(r->op, OP_TRANSFERS))
 		return false;
@@ -299,6 +299,8 @@ static bool ends(const struct analysis *a, const struct sreq *r)
 		return r->ts <= SHORT_NS;
 	case SOP_READ:
 	case SOP_WRITE:
+	case SOP_READV:
+	case SOP_WRITEV:
 	case SOP_POLL_ADD:
 		if (t && t->closed)
 			return false;

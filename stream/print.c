@@ -190,6 +190,8 @@ void stream_print_req(const struct stream *s, unsigned int req, struct text *out
 	}
 	if (op->takes & FIELD_LEN)
 		put_transfer(s, &r->fd, r->len, r->value, stream_op_is(r->op, OP_WRITES), out);
+	if (r->iovs > 1)
+		put_number(out, " iovs=", r->iovs);
 	if (r->off < 0)
 		text_put(out, " off=-1");
 	else if (r->off)
