@@ -93,6 +93,11 @@ void file_put(struct file *f);
 ssize_t file_read_wait(struct file *f, void *buf, size_t len, int64_t off);
 ssize_t file_write_wait(struct file *f, const void *buf, size_t len, int64_t off);
 
+/* splice(2) and tee(2) into a pipe, from another or (not a tee) from a regular file at `off`, -1: its own position. Waits
+ * until something is there and there is room for it, and moves what it can then: the count, 0 at the end of what there
+ * is, or -errno; -EINTR if notified before anything was moved, -EAGAIN rather than wait where an end is O_NONBLOCK. */
+ssize_t file_move_wait(struct file *in, struct file *out, size_t len, int64_t off, bool tee);
+
 /* Makers: 0 and a file with one reference, or -errno. */
 
 /* ends[0] reads, ends[1] writes. capacity 0: 64 KiB. */

@@ -239,6 +239,16 @@ int file_truncate(struct file *f, int64_t len)
 	return ret;
 }
 
+uint64_t regular_start(struct file *f, int64_t off)
+{
+	return start_pos(f->priv, off);
+}
+
+void regular_finish(struct file *f, int64_t off, uint64_t pos)
+{
+	finish_pos(f->priv, off, pos);
+}
+
 static void regular_release(struct file *f)
 {
 	struct regular *r = f->priv;

@@ -33,6 +33,22 @@ const struct io_issue_def io_issue_defs[] = {
 		.prep = io_fsync_prep,
 		.issue = io_fsync,
 	},
+	[IORING_OP_SPLICE] = {
+		.name = "SPLICE",
+		.needs_file = true,
+		.hash_reg_file = true,
+		.unbound_nonreg_file = true,
+		.prep = io_splice_prep,
+		.issue = io_splice,
+	},
+	[IORING_OP_TEE] = {
+		.name = "TEE",
+		.needs_file = true,
+		.hash_reg_file = true,
+		.unbound_nonreg_file = true,
+		.prep = io_tee_prep,
+		.issue = io_tee,
+	},
 	[IORING_OP_FALLOCATE] = {
 		.name = "FALLOCATE",
 		.needs_file = true,
