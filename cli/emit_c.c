@@ -233,6 +233,20 @@ static void prep_ftruncate(const struct stream *s, const struct sreq *q, unsigne
 	fprintf(out, ", NULL, 0, %u);\n", q->len);
 }
 
+static void prep_move(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	bool file = q->in.kind == FD_OBJ && s->objs[q->in.obj].kind == OBJ_FILE;
+
+	(void)index;
+	fprintf(out, "\tio_uring_prep_%s(sqe, ", stream_ops[q->op].word);
+	put_fd(s, &q->in, out);
+	if (q->op == SOP_SPLICE)
+		fprintf(out, ", %" PRId64, file ? q->in_off : -1);
+	fputs(", ", out);
+	put_fd(s, &q->fd, out);
+	fprintf(out, "%s, %u, 0);\n", q->op == SOP_SPLICE ? ", -1" : "", q->len);
+}
+
 static void prep_poll(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
 {
 	(void)index;
@@ -305,6 +319,8 @@ static prep_fn *const preps[SOP_NR] = {
 	[SOP_FTRUNCATE] = prep_ftruncate,
 	[SOP_READV] = prep_vector,
 	[SOP_WRITEV] = prep_vector,
+	[SOP_SPLICE] = prep_move,
+	[SOP_TEE] = prep_move,
 };
 
 static void put_expected(const struct expect *e, FILE *out)
@@ -342,13 +358,14 @@ static void put_string(void (*print)(const struct stream *, unsigned int, struct
 /* What is to be fed or drained so that it ends. */
 static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 {
-	struct fdref in = q->fd, from = q->fd;
-	bool reads = stream_op_is(q->op, OP_READS) || q->op == SOP_POLL_ADD;
-	bool writes = stream_op_is(q->op, OP_WRITES) || q->op == SOP_POLL_ADD;
+	struct fdref in = stream_op_is(q->op, OP_MOVES) ? q->in : q->fd, from = q->fd;
+	bool reads = stream_op_is(q->op, OP_READS | OP_MOVES) || q->op == SOP_POLL_ADD;
+	bool writes = stream_op_is(q->op, OP_WRITES | OP_MOVES) || q->op == SOP_POLL_ADD;
 
-	if (q->fd.kind != FD_OBJ || s->objs[q->fd.obj].kind == OBJ_FILE)
+	if (q->fd.kind != FD_OBJ || in.kind != FD_OBJ || s->objs[q->fd.obj].kind == OBJ_FILE ||
+	    s->objs[in.obj].kind == OBJ_FILE)
 		return;
-	in.end = s->objs[q->fd.obj].kind == OBJ_PIPE ? END_IN : 0;
+	in.end = s->objs[in.obj].kind == OBJ_PIPE ? END_IN : 0;
 	from.end = END_OUT;
 	if (reads && !closes(s, in.obj, in.end)) {
 		fputs("\t\t.feed = &", out);
@@ -365,7 +382,7 @@ static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 static void put_request(const struct stream *s, unsigned int i, FILE *out)
 {
 	const struct sreq *q = &s->reqs[i];
-	bool transfer = stream_op_is(q->op, OP_TRANSFERS);
+	bool transfer = stream_op_is(q->op, OP_TRANSFERS | OP_MOVES);
 
 	fprintf(out, "\t[REQ_%s] = {\n", q->name);
 	put_string(stream_print_req, s, i, out);

@@ -152,6 +152,20 @@ static void allow_nop(const struct stream *s, const struct sreq *q, struct alts 
 	allow(a, -ECANCELED, -ECANCELED);
 }
 
+static void allow_move(const struct stream *s, const struct sreq *q, struct alts *a)
+{
+	(void)s;
+	allow(a, -ECANCELED, -ECANCELED);
+	allow(a, -EBADF, -EBADF);
+	if (q->fd.kind != FD_OBJ || q->in.kind != FD_OBJ)
+		return;
+	allow(a, 0, q->len);
+	allow(a, -EINTR, -EINTR);
+	allow(a, -EPIPE, -EPIPE);
+	allow(a, -EAGAIN, -EAGAIN);
+	allow(a, -EINVAL, -EINVAL);
+}
+
 static void allow_whole(const struct stream *s, const struct sreq *q, struct alts *a)
 {
 	bool file = q->fd.kind == FD_OBJ && s->objs[q->fd.obj].kind == OBJ_FILE;
@@ -184,6 +198,8 @@ void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 		[SOP_FTRUNCATE] = allow_whole,
 		[SOP_READV] = allow_rw,
 		[SOP_WRITEV] = allow_rw,
+		[SOP_SPLICE] = allow_move,
+		[SOP_TEE] = allow_move,
 	};
 	struct alts a = { 0 };
 

@@ -82,6 +82,9 @@ static void find_used(const struct stream *s, struct shrink_plan *p)
 	for (unsigned int i = 0; i < s->nr_reqs; i++)
 		if (s->reqs[i].fd.kind == FD_OBJ)
 			p->obj[s->reqs[i].fd.obj] = true;
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		if (s->reqs[i].in.kind == FD_OBJ)
+			p->obj[s->reqs[i].in.obj] = true;
 	for (unsigned int i = 0; i < s->nr_steps; i++) {
 		const struct step *t = &s->steps[i];
 

@@ -17,6 +17,7 @@ static enum cell_result error_of(int32_t res)
 	case -ECANCELED:
 		return CELL_ECANCELED;
 	case -EINTR:
+	case -512: /* where the kernel forgets to say -EINTR */
 		return CELL_EINTR;
 	case -EALREADY:
 		return CELL_EALREADY;
@@ -35,7 +36,7 @@ static enum cell_result result_of(const struct sreq *q, int32_t res)
 
 	if (res < 0)
 		return error_of(res);
-	if (stream_op_is(q->op, OP_TRANSFERS))
+	if (stream_op_is(q->op, OP_TRANSFERS | OP_MOVES))
 		return (uint32_t)res == q->len ? CELL_OK : res ? CELL_SHORT : CELL_ZERO;
 	if (q->op == SOP_ASYNC_CANCEL && (q->op_flags & many) && res == 0)
 		return CELL_ZERO;

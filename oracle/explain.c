@@ -243,6 +243,14 @@ static void explain_done(struct line *l)
 	put(l, "a worker did it");
 }
 
+static void explain_move(struct line *l)
+{
+	if (result(l) || !request(l)->len)
+		put(l, "%d bytes went from one to the other", result(l));
+	else
+		put(l, "nothing was there, and nothing more can come");
+}
+
 static void explain_timeout(struct line *l)
 {
 	const struct req_fact *rf = &l->f->req[l->req];
@@ -349,7 +357,7 @@ static const struct {
 } errors[] = {
 	{ -EBADF, why_bad_fd },	   { -EAGAIN, why_busy },	 { -EPIPE, why_broken },
 	{ -EINVAL, why_invalid },  { -EOPNOTSUPP, why_refused }, { -ECANCELED, why_cancelled },
-	{ -EINTR, why_cancelled },
+	{ -EINTR, why_cancelled }, { -512, why_cancelled },
 };
 
 static const struct {
@@ -369,6 +377,8 @@ static const struct {
 	[SOP_FTRUNCATE] = { explain_done, false },
 	[SOP_READV] = { explain_read, false },
 	[SOP_WRITEV] = { explain_write, false },
+	[SOP_SPLICE] = { explain_move, false },
+	[SOP_TEE] = { explain_move, false },
 };
 
 static void explain_error(struct line *l)

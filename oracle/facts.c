@@ -346,7 +346,7 @@ bool req_fails(const struct facts *f, unsigned int r, int32_t res)
 {
 	const struct sreq *q = &f->s->reqs[r];
 
-	if (stream_op_is(q->op, OP_TRANSFERS))
+	if (stream_op_is(q->op, OP_TRANSFERS | OP_MOVES))
 		return res < 0 || (uint32_t)res != q->len;
 	if (q->op == SOP_TIMEOUT)
 		return res < 0 && !(res == -ETIME && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS));
@@ -559,6 +559,8 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		[SOP_FTRUNCATE] = "ftruncate",
 		[SOP_READV] = "readv",
 		[SOP_WRITEV] = "writev",
+		[SOP_SPLICE] = "splice",
+		[SOP_TEE] = "tee",
 	};
 	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file" };
 	const struct sreq *q;

@@ -191,7 +191,7 @@ void law_cancels(struct court *c)
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
 		if (f->req[r].cqe == NO_EVENT || f->s->reqs[r].op == SOP_LINK_TIMEOUT)
 			continue;
-		if (f->req[r].res == -ECANCELED || f->req[r].res == -EINTR)
+		if (f->req[r].res == -ECANCELED || f->req[r].res == -EINTR || f->req[r].res == -512)
 			cancel_cause(c, r);
 	}
 }

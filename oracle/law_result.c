@@ -226,6 +226,51 @@ static void list_result(const struct facts *f, unsigned int r, struct answer *a)
 	deny(a, R_RESULT, text);
 }
 
+static bool end_closed(const struct facts *f, struct fdref fd, uint32_t ev, bool peer)
+{
+	if (peer)
+		fd.end = fd.end == END_OUT ? END_IN : END_OUT;
+	return fd_maybe_closed(f, &fd, ev);
+}
+
+/* SPLICE and TEE. With nothing to move nothing is looked at but the descriptors. */
+static void move_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	const struct obj *to = obj_of(f, r), *from = q->in.kind == FD_OBJ ? &f->s->objs[q->in.obj] : NULL;
+	uint32_t ev = f->req[r].cqe;
+	int32_t res = f->req[r].res;
+	bool fit = to && from && q->fd.end == END_IN && (from->kind != OBJ_PIPE || q->in.end == END_OUT);
+	bool self = fit && from->kind == OBJ_PIPE && q->in.obj == q->fd.obj;
+	char text[160];
+
+	snprintf(text, sizeof(text), "0 to %u, or -ECANCELED, -EINTR, -EAGAIN, -EPIPE where they have a cause", q->len);
+	if (!fit || self)
+		snprintf(text, sizeof(text), "%s", self ? "-EINVAL: a pipe to itself" : "-EBADF");
+	if (res == 0 && q->len && fit && !self && q->op == SOP_SPLICE && from->kind == OBJ_PIPE &&
+	    !end_closed(f, q->in, ev, true)) {
+		deny(a, R_RESULT_EOF, "more than 0: the write end is open");
+		return;
+	}
+	if (res >= 0 ? to && from && (uint32_t)res <= q->len && (!q->len || (fit && !self)) :
+		       res == -ECANCELED || res == -EINTR || (res == -EFAULT && dying(f, r)))
+		return;
+	if (res == -EBADF && (!fit || end_closed(f, q->fd, ev, false) || end_closed(f, q->in, ev, false)))
+		return;
+	if ((res == -EINVAL && self) ||
+	    (res == -EAGAIN && fit && ((to->flags & OBJ_NONBLOCK) || (from->flags & OBJ_NONBLOCK))))
+		return;
+	if (res == -EPIPE && fit && end_closed(f, q->fd, ev, true))
+		return;
+	deny(a, res == -EPIPE ? R_RESULT_EPIPE : R_RESULT, text);
+}
+
+/* -ERESTARTSYS and its like. */
+static bool is_restart(int32_t res)
+{
+	return res <= -512 && res >= -516;
+}
+
 /* Operations that a worker does to a file as a whole: what they may end with beside -ECANCELED, and when. */
 typedef bool when_fn(const struct facts *f, unsigned int r);
 
@@ -291,7 +336,11 @@ void law_results(struct court *c)
 
 		if (rf->cqe == NO_EVENT || rf->chain_failed || rf->chain_unknown || rf->prep)
 			continue;
-		if (stream_op_is(op, OP_TRANSFERS))
+		if (is_restart(rf->res))
+			deny(&a, R_RESULT_RESTART, "-EINTR");
+		else if (stream_op_is(op, OP_MOVES))
+			move_result(f, r, &a);
+		else if (stream_op_is(op, OP_TRANSFERS))
 			rw_result(f, r, &a);
 		else if (stream_op_is(op, OP_KEEPS))
 			whole_result(f, r, &a);

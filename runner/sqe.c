@@ -55,6 +55,19 @@ static void fill_vector(struct run *x, unsigned int req, const struct sreq *q, s
 	sqe->len = q->iovs;
 }
 
+/* Where there is no offset the kernel wants -1; of a tee it wants none at all. */
+static void fill_move(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	bool file = q->in.kind == FD_OBJ && x->s->objs[q->in.obj].kind == OBJ_FILE;
+
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->splice_fd_in = run_fd(x, &q->in);
+	sqe->len = q->len;
+	sqe->off = q->op == SOP_SPLICE ? (uint64_t)-1 : 0;
+	if (q->op == SOP_SPLICE)
+		sqe->splice_off_in = file ? (uint64_t)q->in_off : (uint64_t)-1;
+}
+
 static void fill_fsync(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
 	sqe->fd = run_fd(x, &q->fd);
@@ -134,6 +147,8 @@ static sqe_fn *const fills[SOP_NR] = {
 	[SOP_FTRUNCATE] = fill_ftruncate,
 	[SOP_READV] = fill_vector,
 	[SOP_WRITEV] = fill_vector,
+	[SOP_SPLICE] = fill_move,
+	[SOP_TEE] = fill_move,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)

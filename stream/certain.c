@@ -25,7 +25,7 @@ static bool always_fits(const struct stream *s, unsigned int obj)
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < s->nr_reqs; i++)
-		if (stream_op_is(s->reqs[i].op, OP_WRITES) && s->reqs[i].fd.kind == FD_OBJ && s->reqs[i].fd.obj == obj)
+		if (stream_puts_into(&s->reqs[i], obj))
 			sum += s->reqs[i].len;
 	for (unsigned int i = 0; i < s->nr_steps; i++) {
 		const struct step *t = &s->steps[i];

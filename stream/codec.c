@@ -3,7 +3,7 @@
  * A ring:   flags, entries - 1, CQ entries (2), task, unused
  * An object: kind and flags, its initial value (7, sign-extended)
  * A record: kind (see `kinds`) and
- *   request: SQE flags, descriptor, target as a distance (-128: none) or pieces of a transfer, flags of the operation,
+ *   request: SQE flags, descriptor, target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
  *            length or count or cancelled operation (3), value or offset or time (8)
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
  *
@@ -52,7 +52,7 @@ static const uint8_t kinds[128] = {
 	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_SUBMIT, REQ | SOP_FALLOCATE, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
-	REQ | SOP_WRITE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_ASYNC_CANCEL, REQ | SOP_ASYNC_CANCEL,
+	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_ASYNC_CANCEL, REQ | SOP_ASYNC_CANCEL,
 	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
 	STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_WRITE, REQ | SOP_FSYNC, REQ | SOP_READV, REQ | SOP_WRITEV,
@@ -314,6 +314,23 @@ static void decode_transfer(struct reader *r, struct sreq *q, const uint8_t *b)
 	}
 }
 
+static void decode_move(struct reader *r, struct sreq *q, const uint8_t *b)
+{
+	unsigned int from;
+
+	if (kind_of(r->s, &q->fd) != OBJ_PIPE)
+		q->fd = (struct fdref){ .kind = FD_BAD };
+	q->in = fd_of(r->s, b[3]);
+	from = kind_of(r->s, &q->in);
+	if (from == OBJ_EVENTFD || (from == OBJ_FILE && q->op == SOP_TEE))
+		q->in = (struct fdref){ .kind = FD_BAD };
+	else if (from == OBJ_FILE)
+		q->in_off = (int32_t)get(b + 8, 4);
+	if (q->in_off != -1)
+		q->in_off &= FILE_OFF - 1;
+	q->len = len_of(b + 5);
+}
+
 static void decode_cancel(struct reader *r, struct sreq *q, const uint8_t *b)
 {
 	q->op_flags = flags_of(stream_ops[q->op].flags, b[4], true);
@@ -351,7 +368,9 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		q->fd = fd_of(s, b[2]);
 	if (stream_ops[op].takes & FIELD_TARGET && (int8_t)b[3] != -128 && target >= 0 && target < STREAM_MAX_REQS)
 		q->target = (uint8_t)target;
-	if (stream_ops[op].takes & FIELD_LEN) {
+	if (stream_op_is(op, OP_MOVES)) {
+		decode_move(r, q, b);
+	} else if (stream_ops[op].takes & FIELD_LEN) {
 		decode_transfer(r, q, b);
 	} else if (op == SOP_FSYNC) {
 		q->op_flags = flags_of(stream_ops[op].flags, b[4], true);
@@ -388,7 +407,11 @@ static void encode_req(const struct stream *s, unsigned int i, uint8_t *b)
 		       q->op != SOP_POLL_ADD);
 	if (q->iovs)
 		b[3] = q->iovs - 1;
-	if (stream_ops[q->op].takes & FIELD_LEN) {
+	if (stream_op_is(q->op, OP_MOVES)) {
+		b[3] = fd_byte(&q->in);
+		put_len(b + 5, q->len);
+		put(b + 8, 4, (uint64_t)q->in_off);
+	} else if (stream_ops[q->op].takes & FIELD_LEN) {
 		put_fd_len(b + 5, q->len, kind == OBJ_EVENTFD);
 		put(b + 8, kind == OBJ_EVENTFD ? 8 : 4, kind == OBJ_EVENTFD ? q->value : (uint64_t)q->off);
 	} else if (q->op == SOP_ASYNC_CANCEL) {

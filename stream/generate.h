@@ -24,6 +24,7 @@ enum gen_feature {
 	GEN_CANCEL,
 	GEN_FSYNC,
 	GEN_RESIZE, /* fallocate, ftruncate */
+	GEN_SPLICE, /* and tee */
 	GEN_OPS,
 	/* the rest: chances in 1000 */
 	GEN_CHAIN = GEN_OPS, /* a chain of several requests */

@@ -142,6 +142,26 @@ static void gen_resize(struct gen *g, struct sreq *r)
 		r->off = off;
 }
 
+/* From one pipe to another, rarely to itself, or by the wrong end; or from a file. */
+static void gen_splice(struct gen *g, struct sreq *r)
+{
+	bool file = prng_chance(&g->p, 1, 8), tee = prng_chance(&g->p, 1, 4), odd = prng_chance(&g->p, 1, 24);
+
+	r->op = tee && !file ? SOP_TEE : SOP_SPLICE;
+	r->len = gen_len(g);
+	r->fd = gen_fd(g, OBJ_PIPE);
+	r->in = gen_fd(g, file ? OBJ_FILE : OBJ_PIPE);
+	if (r->in.kind == FD_BAD && file)
+		r->in = gen_fd(g, OBJ_PIPE);
+	if (kind_of(g, &r->in) == OBJ_FILE)
+		r->in_off = prng_chance(&g->p, 1, 4) ? -1 : (int)prng_below(&g->p, 600);
+	for (unsigned int i = 0;
+	     i < 4 && r->in.kind == FD_OBJ && r->fd.kind == FD_OBJ && r->in.obj == r->fd.obj && !odd; i++)
+		r->fd = gen_fd(g, OBJ_PIPE);
+	if (r->fd.kind == FD_OBJ)
+		r->fd.end = odd && prng_chance(&g->p, 1, 2) ? END_OUT : END_IN;
+}
+
 /* The same in pieces. */
 static void gen_vector(struct gen *g, struct sreq *r)
 {
@@ -281,6 +301,9 @@ static void gen_op(struct gen *g, struct sreq *r)
 		break;
 	case GEN_RESIZE:
 		gen_resize(g, r);
+		break;
+	case GEN_SPLICE:
+		gen_splice(g, r);
 		break;
 	default:
 		r->op = SOP_NOP;

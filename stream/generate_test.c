@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0x2a7d9c88e9090db8ull;
+static const uint64_t pinned = 0x90965773d0e30fafull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
@@ -171,10 +171,11 @@ static void test_statistics(void)
 	}
 	for (unsigned int op = 0; op < SOP_NR; op++) {
 		bool rare = op >= SOP_FSYNC;
-		bool ok = CHECK_OP(c.op[op], >, rare ? 90u : 300u) && CHECK_OP(c.linked_op[op], >, rare ? 30u : 150u);
+		unsigned int least = rare ? 50 : 300;
+		bool ok = CHECK_OP(c.op[op], >, least) && CHECK_OP(c.linked_op[op], >, least / 2);
 
 		if (op != SOP_LINK_TIMEOUT)
-			ok = CHECK_OP(c.async_op[op], >, rare ? 12u : 40u) && ok;
+			ok = CHECK_OP(c.async_op[op], >, least / 8) && ok;
 		if (!ok)
 			printf("... of %s\n", stream_ops[op].word);
 	}
@@ -247,7 +248,7 @@ static void test_deep(void)
 		stream_generate(seed, &opt, &s);
 		coupled += stream_largest_group(&s) >= 8;
 	}
-	CHECK_OP(coupled, >=, 1350u);
+	CHECK_OP(coupled, >=, 1250u);
 }
 
 /* What some planted bugs need, and chance alone makes too rarely: how many of 2,000 streams have it. */

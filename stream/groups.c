@@ -92,16 +92,32 @@ static void couple_steps(struct sets *u)
 	}
 }
 
+bool stream_is_spliced(const struct stream *s, unsigned int obj)
+{
+	for (unsigned int i = 0; i < s->nr_reqs; i++) {
+		const struct sreq *r = &s->reqs[i];
+
+		if (stream_op_is(r->op, OP_MOVES) &&
+		    ((r->fd.kind == FD_OBJ && r->fd.obj == obj) || (r->in.kind == FD_OBJ && r->in.obj == obj)))
+			return true;
+	}
+	return false;
+}
+
 static void couple_objects(struct sets *u)
 {
 	uint8_t user[STREAM_MAX_OBJS];
 
+	bool spliced[STREAM_MAX_OBJS];
+
 	memset(user, STREAM_NONE, sizeof(user));
+	for (unsigned int i = 0; i < u->s->nr_objs; i++)
+		spliced[i] = stream_is_spliced(u->s, i);
 	for (unsigned int i = 0; i < u->s->nr_reqs; i++) {
 		const struct sreq *r = &u->s->reqs[i];
 		bool file = r->fd.kind == FD_OBJ && u->s->objs[r->fd.obj].kind == OBJ_FILE;
 
-		if (r->fd.kind != FD_OBJ ||
+		if (r->fd.kind != FD_OBJ || spliced[r->fd.obj] ||
 		    !(stream_op_is(r->op, OP_TRANSFERS | OP_SIZES) || (r->op == SOP_POLL_ADD && !file)))
 			continue;
 		if (user[r->fd.obj] != STREAM_NONE)

@@ -107,6 +107,8 @@ enum stream_op {
 	SOP_FTRUNCATE,
 	SOP_READV,
 	SOP_WRITEV,
+	SOP_SPLICE,
+	SOP_TEE,
 	SOP_NR,
 };
 
@@ -118,11 +120,13 @@ struct sreq {
 	uint8_t op; /* enum stream_op */
 	uint8_t sqe_flags; /* IOSQE_* */
 	struct fdref fd; /* of those whose row takes it; ASYNC_CANCEL by fd */
+	struct fdref in; /* SPLICE TEE: where the bytes come from; fd is where they go */
 	uint8_t target; /* ASYNC_CANCEL TIMEOUT_REMOVE: index of the request meant, STREAM_NONE: matches nothing */
 	uint8_t cancel_op; /* ASYNC_CANCEL by op: enum stream_op */
-	uint32_t len; /* READ WRITE READV WRITEV FALLOCATE; FTRUNCATE: the new size */
+	uint32_t len; /* READ WRITE READV WRITEV FALLOCATE SPLICE TEE; FTRUNCATE: the new size */
 	uint8_t iovs; /* READV WRITEV: the buffer is given in so many pieces */
 	int64_t off; /* READ WRITE READV WRITEV: file offset; -1: the file's own position. FALLOCATE: file offset */
+	int64_t in_off; /* SPLICE from a file: offset; -1: the file's own position */
 	uint32_t op_flags; /* rw_flags, fsync flags, poll events (POLL*), timeout flags, cancel flags */
 	uint32_t count; /* TIMEOUT: completions, 0: pure timeout */
 	uint64_t value; /* WRITE WRITEV to an eventfd */

@@ -147,10 +147,14 @@ const struct stream_oprow stream_ops[SOP_NR] = {
 			rw_flags, RWF_BITS, OP_READS | OP_HOLDS },
 	[SOP_WRITEV] = { "writev", IORING_OP_WRITEV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE | FIELD_IOVS,
 			 FIELD_FD | FIELD_LEN, rw_flags, RWF_BITS, OP_WRITES | OP_HOLDS },
+	[SOP_SPLICE] = { "splice", IORING_OP_SPLICE, FIELD_FD | FIELD_IN | FIELD_LEN | FIELD_IN_OFF,
+			 FIELD_FD | FIELD_IN | FIELD_LEN, no_flags, 0, OP_MOVES | OP_HOLDS | OP_FORCED },
+	[SOP_TEE] = { "tee", IORING_OP_TEE, FIELD_FD | FIELD_IN | FIELD_LEN, FIELD_FD | FIELD_IN | FIELD_LEN, no_flags,
+		      0, OP_MOVES | OP_HOLDS | OP_FORCED },
 };
 
 const char *const stream_field_words[FIELDS] = {
-	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs",
+	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs", "in", "in_off",
 };
 
 uint32_t stream_word_bits(const struct stream_word *table)
@@ -212,6 +216,23 @@ uint32_t stream_op_needs(unsigned int op, unsigned int obj_kind)
 		needs |= stream_ops[op].takes & FIELD_VALUE;
 	}
 	return needs;
+}
+
+static bool names(const struct fdref *fd, unsigned int obj)
+{
+	return fd->kind == FD_OBJ && fd->obj == obj;
+}
+
+bool stream_takes_from(const struct sreq *r, unsigned int obj)
+{
+	if (stream_op_is(r->op, OP_MOVES))
+		return r->op == SOP_SPLICE && names(&r->in, obj);
+	return stream_op_is(r->op, OP_READS) && names(&r->fd, obj);
+}
+
+bool stream_puts_into(const struct sreq *r, unsigned int obj)
+{
+	return stream_op_is(r->op, OP_WRITES | OP_MOVES) && names(&r->fd, obj);
 }
 
 bool stream_is_async(const struct sreq *r)

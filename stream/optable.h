@@ -27,7 +27,9 @@ enum stream_field {
 	FIELD_TARGET = 1 << 7,
 	FIELD_OP = 1 << 8,
 	FIELD_IOVS = 1 << 9,
-	FIELDS = 10,
+	FIELD_IN = 1 << 10,
+	FIELD_IN_OFF = 1 << 11,
+	FIELDS = 12,
 };
 
 /* What kind of operation it is, for all who need not know which. */
@@ -38,6 +40,7 @@ enum stream_trait {
 	OP_FORCED = 1 << 3, /* always run by a worker */
 	OP_KEEPS = 1 << 4, /* its own result severs no chain */
 	OP_SIZES = 1 << 5, /* changes the size of a file; on files only */
+	OP_MOVES = 1 << 6, /* bytes from another descriptor into its own, which is a pipe */
 	OP_TRANSFERS = OP_READS | OP_WRITES,
 };
 
@@ -81,6 +84,10 @@ static inline bool stream_op_is(unsigned int op, unsigned int traits)
 {
 	return stream_ops[op].traits & traits;
 }
+
+/* Does it take bytes out of that object, or put bytes into it? Pipes and eventfds; which end is not asked. */
+bool stream_takes_from(const struct sreq *r, unsigned int obj);
+bool stream_puts_into(const struct sreq *r, unsigned int obj);
 
 /* Asked for by IOSQE_ASYNC, or by its operation: the first attempt is a worker's. */
 bool stream_is_async(const struct sreq *r);

@@ -123,7 +123,8 @@ static bool chain_may_block(const struct analysis *a, unsigned int first, unsign
 		const struct obj *o = obj_of(a->s, &r->fd);
 
 		in_worker |= stream_is_async(r) || (o && o->kind != OBJ_PIPE);
-		waits |= stream_op_is(r->op, OP_TRANSFERS) && o && o->kind != OBJ_FILE;
+		waits |= stream_op_is(r->op, OP_MOVES) ||
+			 (stream_op_is(r->op, OP_TRANSFERS) && o && o->kind != OBJ_FILE);
 	}
 	return end - first > 1 && in_worker && waits;
 }
@@ -176,12 +177,26 @@ static void count_write(struct traffic *t, const struct obj *o, uint32_t len, ui
 		t->put_sure = add(t->put_sure, n);
 }
 
+static void count_move(struct analysis *a, const struct sreq *r)
+{
+	if (r->fd.kind == FD_OBJ)
+		count_write(&a->traffic[r->fd.obj], &a->s->objs[r->fd.obj], r->len, 0, false);
+	if (r->in.kind != FD_OBJ)
+		return;
+	a->traffic[r->in.obj].readers++;
+	a->traffic[r->in.obj].take_max = add(a->traffic[r->in.obj].take_max, r->len);
+}
+
 static void count_req(struct analysis *a, unsigned int i, unsigned int first, unsigned int end)
 {
 	const struct sreq *r = &a->s->reqs[i];
 	const struct obj *o = obj_of(a->s, &r->fd);
 	struct traffic *t;
 
+	if (stream_op_is(r->op, OP_MOVES)) {
+		count_move(a, r);
+		return;
+	}
 	if (!o || (o->kind == OBJ_PIPE && (r->fd.end == END_IN) != stream_op_is(r->op, OP_WRITES)))
 		return;
 	t = &a->traffic[r->fd.obj];
@@ -279,6 +294,8 @@ static bool fails(const struct stream *s, const struct sreq *r)
 
 	if (r->op == SOP_POLL_ADD || stream_op_is(r->op, OP_KEEPS))
 		return !o;
+	if (stream_op_is(r->op, OP_MOVES))
+		return !o || r->in.kind != FD_OBJ;
 	if (!stream_op_is(r->op, OP_TRANSFERS))
 		return false;
 	if (!o)
@@ -302,10 +319,14 @@ static bool ends(const struct analysis *a, const struct sreq *r)
 	case SOP_READV:
 	case SOP_WRITEV:
 	case SOP_POLL_ADD:
+	case SOP_SPLICE:
+	case SOP_TEE:
 		if (t && t->closed)
 			return false;
 		if (fails(a->s, r))
 			return true;
+		if (stream_op_is(r->op, OP_MOVES))
+			return false;
 		if (r->op == SOP_POLL_ADD)
 			return poll_ends(t, o, r);
 		if (o->kind == OBJ_FILE || (r->len == 0 && o->kind == OBJ_PIPE))

@@ -155,6 +155,8 @@ static void fill_fields(struct parser *p, unsigned int i, const struct fields *f
 
 	if (has(f, FIELD_FD) && !parse_fd(p, &f->value[bit_nr(FIELD_FD)], &r->fd))
 		return;
+	if (has(f, FIELD_IN) && !parse_fd(p, &f->value[bit_nr(FIELD_IN)], &r->in))
+		return;
 	if (stream_ops[r->op].takes & FIELD_LEN && r->fd.kind == FD_OBJ && p->s->objs[r->fd.obj].kind == OBJ_EVENTFD)
 		len = 8;
 	check_fields(p, r, f);
@@ -167,6 +169,8 @@ static void fill_fields(struct parser *p, unsigned int i, const struct fields *f
 	number_field(p, f, FIELD_VALUE, UINT64_MAX, &r->value);
 	if (has(f, FIELD_OFF))
 		lex_offset(&p->x, &f->value[bit_nr(FIELD_OFF)], &r->off);
+	if (has(f, FIELD_IN_OFF))
+		lex_offset(&p->x, &f->value[bit_nr(FIELD_IN_OFF)], &r->in_off);
 	if (has(f, FIELD_TS))
 		lex_time(&p->x, &f->value[bit_nr(FIELD_TS)], &r->ts);
 	if (has(f, FIELD_EVENTS))

@@ -199,6 +199,27 @@ static bool fields_at_rest(const struct sreq *r, unsigned int kind)
 	       (targets_request(r) || r->target == STREAM_NONE) && (by_op || r->cancel_op == 0);
 }
 
+static void check_move(struct walk *w, unsigned int i, unsigned int to)
+{
+	const struct sreq *r = &w->s->reqs[i];
+	unsigned int from;
+
+	if (!fd_kind_of(w->s, &r->in, &from)) {
+		say(w, ITEM_REQ, i, "the descriptor it reads does not exist");
+		return;
+	}
+	if (!stream_op_is(r->op, OP_MOVES)) {
+		RULE(w, r->in.kind == FD_BAD && r->in_off == 0, ITEM_REQ, i,
+		     "a field is set that the operation does not take");
+		return;
+	}
+	RULE(w, to == OBJ_PIPE || to == OBJ_KINDS, ITEM_REQ, i, "bytes are moved into pipes only");
+	RULE(w, from == OBJ_PIPE || from == OBJ_KINDS || (from == OBJ_FILE && r->op == SOP_SPLICE), ITEM_REQ, i,
+	     r->op == SOP_TEE ? "a tee is of a pipe" : "bytes are moved from pipes and files only");
+	RULE(w, from == OBJ_FILE || r->in_off == 0, ITEM_REQ, i, "only a file has an offset");
+	RULE(w, r->in_off >= -1 && r->in_off <= STREAM_MAX_LEN, ITEM_REQ, i, "an offset is -1 to 1048576");
+}
+
 static void grow_file(struct walk *w, const struct sreq *r, unsigned int i)
 {
 	unsigned int f = r->fd.obj;
@@ -244,6 +265,7 @@ static void check_req(struct walk *w, unsigned int i)
 	RULE(w, r->ts <= STREAM_NEVER_NS, ITEM_REQ, i, "a time is at most 100 hours, which is `never`");
 	RULE(w, r->len <= STREAM_MAX_LEN, ITEM_REQ, i, "a transfer has at most 1048576 bytes");
 	RULE(w, r->off >= -1 && r->off <= STREAM_MAX_LEN, ITEM_REQ, i, "an offset is -1 to 1048576");
+	check_move(w, i, kind);
 	RULE(w, r->iovs <= STREAM_MAX_IOVS, ITEM_REQ, i, "a transfer has at most 8 pieces");
 	RULE(w, !stream_op_is(r->op, OP_SIZES) || kind == OBJ_FILE || kind == OBJ_KINDS, ITEM_REQ, i,
 	     "only files are allocated and truncated");
