@@ -96,8 +96,10 @@ static void put_objects(const struct stream *s, FILE *out)
 	for (unsigned int i = 0; i < s->nr_reqs; i++) {
 		const struct sreq *q = &s->reqs[i];
 
-		if (q->op == SOP_READ || q->op == SOP_WRITE)
+		if (stream_op_is(q->op, OP_TRANSFERS))
 			fprintf(out, "static char buf_%s[%u];\n", q->name, q->len > 8 ? q->len : 8);
+		if (q->iovs)
+			fprintf(out, "static struct iovec iov_%s[%u];\n", q->name, q->iovs);
 		if (q->op == SOP_TIMEOUT || q->op == SOP_LINK_TIMEOUT)
 			fprintf(out, "static struct __kernel_timespec ts_%s;\n", q->name);
 	}
@@ -162,10 +164,19 @@ static void prep_nop(const struct stream *s, const struct sreq *q, unsigned int 
 	fputs("\tio_uring_prep_nop(sqe);\n", out);
 }
 
+static void put_rw_flags(const struct sreq *q, FILE *out)
+{
+	if (!q->op_flags)
+		return;
+	fputs("\tsqe->rw_flags = ", out);
+	put_flags(q->op_flags, rw_flags, out);
+	fputs(";\n", out);
+}
+
 static void prep_transfer(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
 {
-	bool adds = q->op == SOP_WRITE && is_eventfd(s, &q->fd);
-	unsigned int fill = q->op == SOP_READ ? 253 : adds ? 0 : TOKEN_REQ + index;
+	bool adds = stream_op_is(q->op, OP_WRITES) && is_eventfd(s, &q->fd);
+	unsigned int fill = stream_op_is(q->op, OP_READS) ? 253 : adds ? 0 : TOKEN_REQ + index;
 
 	fprintf(out, "\tmemset(buf_%s, %u, sizeof(buf_%s));\n", q->name, fill, q->name);
 	if (adds)
@@ -174,11 +185,66 @@ static void prep_transfer(const struct stream *s, const struct sreq *q, unsigned
 	put_fd(s, &q->fd, out);
 	fprintf(out, ", buf_%s, %u, %s%" PRId64 ");\n", q->name, q->len, q->off < 0 ? "(unsigned long long)" : "",
 		q->off);
-	if (!q->op_flags)
-		return;
-	fputs("\tsqe->rw_flags = ", out);
-	put_flags(q->op_flags, rw_flags, out);
-	fputs(";\n", out);
+	put_rw_flags(q, out);
+}
+
+static void prep_vector(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	bool adds = stream_op_is(q->op, OP_WRITES) && is_eventfd(s, &q->fd);
+	unsigned int fill = stream_op_is(q->op, OP_READS) ? 253 : adds ? 0 : TOKEN_REQ + index;
+
+	fprintf(out, "\tmemset(buf_%s, %u, sizeof(buf_%s));\n", q->name, fill, q->name);
+	if (adds)
+		fprintf(out, "\tmemcpy(buf_%s, &(unsigned long long){ %" PRIu64 "ull }, 8);\n", q->name, q->value);
+	for (unsigned int i = 0; i < q->iovs; i++) {
+		uint32_t at = stream_piece(q->len, q->iovs, i), end = stream_piece(q->len, q->iovs, i + 1);
+
+		fprintf(out, "\tiov_%s[%u] = (struct iovec){ buf_%s + %u, %u };\n", q->name, i, q->name, at, end - at);
+	}
+	fprintf(out, "\tio_uring_prep_%s(sqe, ", stream_ops[q->op].word);
+	put_fd(s, &q->fd, out);
+	fprintf(out, ", iov_%s, %u, %s%" PRId64 ");\n", q->name, q->iovs, q->off < 0 ? "(unsigned long long)" : "",
+		q->off);
+	put_rw_flags(q, out);
+}
+
+static void prep_fsync(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_fsync(sqe, ", out);
+	put_fd(s, &q->fd, out);
+	fprintf(out, ", %s);\n", q->op_flags ? "IORING_FSYNC_DATASYNC" : "0");
+}
+
+static void prep_fallocate(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_fallocate(sqe, ", out);
+	put_fd(s, &q->fd, out);
+	fprintf(out, ", 0, %" PRId64 ", %u);\n", q->off, q->len);
+}
+
+/* Newer than many a liburing. */
+static void prep_ftruncate(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fprintf(out, "\tio_uring_prep_rw(%u /* IORING_OP_FTRUNCATE */, sqe, ", stream_ops[q->op].opcode);
+	put_fd(s, &q->fd, out);
+	fprintf(out, ", NULL, 0, %u);\n", q->len);
+}
+
+static void prep_move(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	bool file = q->in.kind == FD_OBJ && s->objs[q->in.obj].kind == OBJ_FILE;
+
+	(void)index;
+	fprintf(out, "\tio_uring_prep_%s(sqe, ", stream_ops[q->op].word);
+	put_fd(s, &q->in, out);
+	if (q->op == SOP_SPLICE)
+		fprintf(out, ", %" PRId64, file ? q->in_off : -1);
+	fputs(", ", out);
+	put_fd(s, &q->fd, out);
+	fprintf(out, "%s, %u, 0);\n", q->op == SOP_SPLICE ? ", -1" : "", q->len);
 }
 
 static void prep_poll(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
@@ -248,6 +314,13 @@ static prep_fn *const preps[SOP_NR] = {
 	[SOP_TIMEOUT_REMOVE] = prep_remove,
 	[SOP_LINK_TIMEOUT] = prep_timeout,
 	[SOP_ASYNC_CANCEL] = prep_cancel,
+	[SOP_FSYNC] = prep_fsync,
+	[SOP_FALLOCATE] = prep_fallocate,
+	[SOP_FTRUNCATE] = prep_ftruncate,
+	[SOP_READV] = prep_vector,
+	[SOP_WRITEV] = prep_vector,
+	[SOP_SPLICE] = prep_move,
+	[SOP_TEE] = prep_move,
 };
 
 static void put_expected(const struct expect *e, FILE *out)
@@ -285,12 +358,14 @@ static void put_string(void (*print)(const struct stream *, unsigned int, struct
 /* What is to be fed or drained so that it ends. */
 static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 {
-	struct fdref in = q->fd, from = q->fd;
-	bool reads = q->op == SOP_READ || q->op == SOP_POLL_ADD, writes = q->op == SOP_WRITE || q->op == SOP_POLL_ADD;
+	struct fdref in = stream_op_is(q->op, OP_MOVES) ? q->in : q->fd, from = q->fd;
+	bool reads = stream_op_is(q->op, OP_READS | OP_MOVES) || q->op == SOP_POLL_ADD;
+	bool writes = stream_op_is(q->op, OP_WRITES | OP_MOVES) || q->op == SOP_POLL_ADD;
 
-	if (q->fd.kind != FD_OBJ || s->objs[q->fd.obj].kind == OBJ_FILE)
+	if (q->fd.kind != FD_OBJ || in.kind != FD_OBJ || s->objs[q->fd.obj].kind == OBJ_FILE ||
+	    s->objs[in.obj].kind == OBJ_FILE)
 		return;
-	in.end = s->objs[q->fd.obj].kind == OBJ_PIPE ? END_IN : 0;
+	in.end = s->objs[in.obj].kind == OBJ_PIPE ? END_IN : 0;
 	from.end = END_OUT;
 	if (reads && !closes(s, in.obj, in.end)) {
 		fputs("\t\t.feed = &", out);
@@ -307,7 +382,7 @@ static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 static void put_request(const struct stream *s, unsigned int i, FILE *out)
 {
 	const struct sreq *q = &s->reqs[i];
-	bool transfer = q->op == SOP_READ || q->op == SOP_WRITE;
+	bool transfer = stream_op_is(q->op, OP_TRANSFERS | OP_MOVES);
 
 	fprintf(out, "\t[REQ_%s] = {\n", q->name);
 	put_string(stream_print_req, s, i, out);
@@ -319,6 +394,8 @@ static void put_request(const struct stream *s, unsigned int i, FILE *out)
 		fputs("\t\t.timer = true,\n", out);
 	if (q->op == SOP_TIMEOUT && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS))
 		fputs("\t\t.etime_ok = true,\n", out);
+	if (stream_op_is(q->op, OP_KEEPS))
+		fputs("\t\t.keeps = true,\n", out);
 	if (q->op == SOP_TIMEOUT_REMOVE)
 		fputs("\t\t.removes = true,\n", out);
 	if (emit_is_silent(s, i))

@@ -104,7 +104,7 @@ static void allow_rw(const struct stream *s, const struct sreq *q, struct alts *
 		allow(a, -EOPNOTSUPP, -EOPNOTSUPP);
 	if (s->objs[q->fd.obj].kind == OBJ_EVENTFD)
 		allow(a, -EINVAL, -EINVAL);
-	if (s->objs[q->fd.obj].kind == OBJ_PIPE && q->op == SOP_WRITE)
+	if (s->objs[q->fd.obj].kind == OBJ_PIPE && stream_op_is(q->op, OP_WRITES))
 		allow(a, -EPIPE, -EPIPE);
 }
 
@@ -152,6 +152,36 @@ static void allow_nop(const struct stream *s, const struct sreq *q, struct alts 
 	allow(a, -ECANCELED, -ECANCELED);
 }
 
+static void allow_move(const struct stream *s, const struct sreq *q, struct alts *a)
+{
+	(void)s;
+	allow(a, -ECANCELED, -ECANCELED);
+	allow(a, -EBADF, -EBADF);
+	if (q->fd.kind != FD_OBJ || q->in.kind != FD_OBJ)
+		return;
+	allow(a, 0, q->len);
+	allow(a, -EINTR, -EINTR);
+	allow(a, -EPIPE, -EPIPE);
+	allow(a, -EAGAIN, -EAGAIN);
+	allow(a, -EINVAL, -EINVAL);
+}
+
+static void allow_whole(const struct stream *s, const struct sreq *q, struct alts *a)
+{
+	bool file = q->fd.kind == FD_OBJ && s->objs[q->fd.obj].kind == OBJ_FILE;
+
+	allow(a, -ECANCELED, -ECANCELED);
+	allow(a, -EBADF, -EBADF);
+	if (q->fd.kind != FD_OBJ)
+		return;
+	allow(a, file ? 0 : -EINVAL, file ? 0 : -EINVAL);
+	if (q->op != SOP_FALLOCATE)
+		return;
+	allow(a, -EINVAL, -EINVAL);
+	allow(a, -EINTR, -EINTR);
+	allow(a, -ENOSPC, -ENOSPC);
+}
+
 void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 {
 	static void (*const allows[SOP_NR])(const struct stream *, const struct sreq *, struct alts *) = {
@@ -163,6 +193,13 @@ void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 		[SOP_TIMEOUT_REMOVE] = allow_cancel,
 		[SOP_LINK_TIMEOUT] = allow_timer,
 		[SOP_ASYNC_CANCEL] = allow_cancel,
+		[SOP_FSYNC] = allow_whole,
+		[SOP_FALLOCATE] = allow_whole,
+		[SOP_FTRUNCATE] = allow_whole,
+		[SOP_READV] = allow_rw,
+		[SOP_WRITEV] = allow_rw,
+		[SOP_SPLICE] = allow_move,
+		[SOP_TEE] = allow_move,
 	};
 	struct alts a = { 0 };
 

@@ -105,7 +105,7 @@ static void move_requests(const struct stream *from, const struct shrink_plan *p
 		if (p->home[r] != step)
 			continue;
 		*q = from->reqs[r];
-		if (!move_fd(&q->fd, m))
+		if (!move_fd(&q->fd, m) || !move_fd(&q->in, m))
 			continue;
 		m->req[r] = to->nr_reqs++;
 		t->nr_reqs++;

@@ -82,6 +82,9 @@ static void find_used(const struct stream *s, struct shrink_plan *p)
 	for (unsigned int i = 0; i < s->nr_reqs; i++)
 		if (s->reqs[i].fd.kind == FD_OBJ)
 			p->obj[s->reqs[i].fd.obj] = true;
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		if (s->reqs[i].in.kind == FD_OBJ)
+			p->obj[s->reqs[i].in.obj] = true;
 	for (unsigned int i = 0; i < s->nr_steps; i++) {
 		const struct step *t = &s->steps[i];
 
@@ -317,12 +320,12 @@ static const struct numbers waits = { 5, { 1, 2, 3, 4, 5 } };
 
 static bool transfers(const struct stream *s, unsigned int i)
 {
-	return s->reqs[i].op == SOP_READ || s->reqs[i].op == SOP_WRITE;
+	return stream_ops[s->reqs[i].op].takes & FIELD_LEN;
 }
 
 static bool adds_count(const struct stream *s, unsigned int i)
 {
-	return s->reqs[i].op == SOP_WRITE && s->reqs[i].value;
+	return stream_op_is(s->reqs[i].op, OP_WRITES) && s->reqs[i].value;
 }
 
 static bool is_timer(const struct stream *s, unsigned int i)

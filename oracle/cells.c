@@ -17,6 +17,7 @@ static enum cell_result error_of(int32_t res)
 	case -ECANCELED:
 		return CELL_ECANCELED;
 	case -EINTR:
+	case -512: /* where the kernel forgets to say -EINTR */
 		return CELL_EINTR;
 	case -EALREADY:
 		return CELL_EALREADY;
@@ -35,7 +36,7 @@ static enum cell_result result_of(const struct sreq *q, int32_t res)
 
 	if (res < 0)
 		return error_of(res);
-	if (q->op == SOP_READ || q->op == SOP_WRITE)
+	if (stream_op_is(q->op, OP_TRANSFERS | OP_MOVES))
 		return (uint32_t)res == q->len ? CELL_OK : res ? CELL_SHORT : CELL_ZERO;
 	if (q->op == SOP_ASYNC_CANCEL && (q->op_flags & many) && res == 0)
 		return CELL_ZERO;
@@ -66,18 +67,17 @@ static enum cell_state loose_state(const struct facts *f, unsigned int r)
 {
 	const struct sreq *q = &f->s->reqs[r];
 
-	if (q->sqe_flags & IOSQE_ASYNC)
+	if (stream_is_async(q))
 		return q->op == SOP_LINK_TIMEOUT ? CELL_ARMED : CELL_UNKNOWN;
 	switch (q->op) {
 	case SOP_TIMEOUT:
 	case SOP_LINK_TIMEOUT:
 	case SOP_POLL_ADD:
 		return CELL_ARMED;
-	case SOP_READ:
-	case SOP_WRITE:
-		return req_may_be_iowq(f, r) || q->fd.kind != FD_OBJ ? CELL_UNKNOWN : CELL_ARMED;
 	default:
-		return CELL_UNKNOWN;
+		if (!stream_op_is(q->op, OP_TRANSFERS) || req_may_be_iowq(f, r) || q->fd.kind != FD_OBJ)
+			return CELL_UNKNOWN;
+		return CELL_ARMED;
 	}
 }
 

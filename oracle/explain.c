@@ -238,6 +238,19 @@ static void explain_poll(struct line *l)
 	}
 }
 
+static void explain_done(struct line *l)
+{
+	put(l, "a worker did it");
+}
+
+static void explain_move(struct line *l)
+{
+	if (result(l) || !request(l)->len)
+		put(l, "%d bytes went from one to the other", result(l));
+	else
+		put(l, "nothing was there, and nothing more can come");
+}
+
 static void explain_timeout(struct line *l)
 {
 	const struct req_fact *rf = &l->f->req[l->req];
@@ -344,7 +357,7 @@ static const struct {
 } errors[] = {
 	{ -EBADF, why_bad_fd },	   { -EAGAIN, why_busy },	 { -EPIPE, why_broken },
 	{ -EINVAL, why_invalid },  { -EOPNOTSUPP, why_refused }, { -ECANCELED, why_cancelled },
-	{ -EINTR, why_cancelled },
+	{ -EINTR, why_cancelled }, { -512, why_cancelled },
 };
 
 static const struct {
@@ -359,6 +372,13 @@ static const struct {
 	[SOP_TIMEOUT_REMOVE] = { explain_cancel, true },
 	[SOP_LINK_TIMEOUT] = { explain_link_timeout, true },
 	[SOP_ASYNC_CANCEL] = { explain_cancel, true },
+	[SOP_FSYNC] = { explain_done, false },
+	[SOP_FALLOCATE] = { explain_done, false },
+	[SOP_FTRUNCATE] = { explain_done, false },
+	[SOP_READV] = { explain_read, false },
+	[SOP_WRITEV] = { explain_write, false },
+	[SOP_SPLICE] = { explain_move, false },
+	[SOP_TEE] = { explain_move, false },
 };
 
 static void explain_error(struct line *l)

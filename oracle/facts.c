@@ -4,7 +4,6 @@
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <string.h>
-
 #define LINKS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
 #define KNOWN_CANCEL                                                                                                   \
 	(IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_FD_FIXED |   \
@@ -34,7 +33,7 @@ static int prep_cancel(const struct sreq *q)
 
 static bool flags_refused(const struct sreq *q)
 {
-	return (q->sqe_flags & IOSQE_BUFFER_SELECT) && q->op != SOP_READ;
+	return (q->sqe_flags & IOSQE_BUFFER_SELECT) && !stream_op_is(q->op, OP_READS);
 }
 
 /* The error preparation gives to SQE i; `open` is the request before it in an open chain, or -1. */
@@ -347,15 +346,14 @@ bool req_fails(const struct facts *f, unsigned int r, int32_t res)
 {
 	const struct sreq *q = &f->s->reqs[r];
 
-	switch (q->op) {
-	case SOP_READ:
-	case SOP_WRITE:
+	if (stream_op_is(q->op, OP_TRANSFERS | OP_MOVES))
 		return res < 0 || (uint32_t)res != q->len;
-	case SOP_TIMEOUT:
+	if (q->op == SOP_TIMEOUT)
 		return res < 0 && !(res == -ETIME && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS));
-	default:
-		return res < 0;
-	}
+	/* What the operation itself says is stored; what is said without it, and of it, is a failure. */
+	if (stream_op_is(q->op, OP_KEEPS))
+		return f->req[r].prep < 0 || res == -ECANCELED || res == -EBADF || res == -EFAULT;
+	return res < 0;
 }
 
 bool req_may_be_silent(const struct facts *f, unsigned int r)
@@ -371,7 +369,7 @@ static bool op_may_punt(const struct stream *s, unsigned int r)
 {
 	const struct sreq *q = &s->reqs[r];
 
-	if (q->fd.kind != FD_OBJ || (q->op != SOP_READ && q->op != SOP_WRITE))
+	if (q->fd.kind != FD_OBJ || !stream_op_is(q->op, OP_TRANSFERS))
 		return false;
 	return s->objs[q->fd.obj].kind == OBJ_FILE || s->objs[q->fd.obj].kind == OBJ_EVENTFD;
 }
@@ -400,7 +398,7 @@ bool req_may_be_iowq_undrained(const struct facts *f, unsigned int r)
 	if (f->s->reqs[last].sqe_flags & LINKS)
 		return true; /* an unterminated chain goes to io-wq as it is */
 	for (unsigned int k = rf->chain_first; k <= r; k++)
-		if ((f->s->reqs[k].sqe_flags & IOSQE_ASYNC) || op_may_punt(f->s, k))
+		if (stream_is_async(&f->s->reqs[k]) || op_may_punt(f->s, k))
 			return true;
 	return false;
 }
@@ -410,15 +408,10 @@ static bool same_fd(const struct fdref *a, const struct fdref *b)
 	return a->kind == FD_OBJ && b->kind == FD_OBJ && a->obj == b->obj && a->end == b->end;
 }
 
-static bool has_fd(uint8_t op)
-{
-	return op == SOP_READ || op == SOP_WRITE || op == SOP_POLL_ADD;
-}
-
 /* Requests that hold a file; a canceller by descriptor holds it itself, and is found by others of its kind. */
 static bool holds_file(const struct sreq *q)
 {
-	return has_fd(q->op) || (q->op == SOP_ASYNC_CANCEL && (q->op_flags & IORING_ASYNC_CANCEL_FD));
+	return stream_op_is(q->op, OP_HOLDS) || (q->op == SOP_ASYNC_CANCEL && (q->op_flags & IORING_ASYNC_CANCEL_FD));
 }
 
 bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned int r)
@@ -495,9 +488,11 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	case SOP_TIMEOUT:
 		return q->ts <= 50 * 1000000ull;
 	default:
+		if (stream_op_is(q->op, OP_KEEPS))
+			return true;
 		if (q->fd.kind != FD_OBJ || f->s->objs[q->fd.obj].kind == OBJ_FILE)
 			return true;
-		return q->op == SOP_READ && q->fd.end == END_IN && f->s->objs[q->fd.obj].kind == OBJ_PIPE;
+		return stream_op_is(q->op, OP_READS) && q->fd.end == END_IN && f->s->objs[q->fd.obj].kind == OBJ_PIPE;
 	}
 }
 
@@ -559,6 +554,13 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		[SOP_TIMEOUT_REMOVE] = "timeout_remove",
 		[SOP_LINK_TIMEOUT] = "link_timeout",
 		[SOP_ASYNC_CANCEL] = "async_cancel",
+		[SOP_FSYNC] = "fsync",
+		[SOP_FALLOCATE] = "fallocate",
+		[SOP_FTRUNCATE] = "ftruncate",
+		[SOP_READV] = "readv",
+		[SOP_WRITEV] = "writev",
+		[SOP_SPLICE] = "splice",
+		[SOP_TEE] = "tee",
 	};
 	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file" };
 	const struct sreq *q;
@@ -569,7 +571,7 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 	}
 	q = &f->s->reqs[r];
 	snprintf(buf, cap, "%s%s%s%s", ops[q->op],
-		 has_fd(q->op) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
+		 stream_op_is(q->op, OP_HOLDS) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
 		 q->sqe_flags & IOSQE_ASYNC ? "+async" : "", r > f->req[r].chain_first ? "+linked" : "");
 	return buf;
 }

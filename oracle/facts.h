@@ -5,6 +5,7 @@
 #define ORACLE_FACTS_H
 
 #include "oracle/oracle.h"
+#include "stream/optable.h"
 
 #define NO_EVENT UINT32_MAX
 #define PREP_UNKNOWN 1 /* the law does not say whether this SQE passes preparation */

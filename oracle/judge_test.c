@@ -89,6 +89,14 @@ static const struct lie lies[] = {
 	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 f0=0,0", "result.intr", 0 },
 	{ HEAD "pipe p\nsubmit r\n a: read fd=p.out len=8\n b: read fd=p.out len=8\nsubmit r\n k: cancel target=a\n",
 	  "r0:8/16 b0 e0=2@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 E c:b=-125 f0=0,0", "state.cancel", 0 },
+	{ HEAD "pipe p\npipe q\nsubmit r\n a: splice fd=q.in in=p.out len=8\nsubmit r\n k: cancel target=a\n",
+	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-114 c:a=-4 f0=0,0 f1=0,0", NULL, 0 },
+	{ HEAD "pipe p\npipe q\nsubmit r\n a: splice fd=q.in in=p.out len=8\nsubmit r\n k: cancel target=a\n",
+	  "r0:8/16 b0 e0=1@0-0 b1 e1=1@0-1 c:k=-114 c:a=-512 f0=0,0 f1=0,0", "result.restart", 0 },
+	/* what a worker does to whole files */
+	{ HEAD "pipe p\nsubmit r\n a: fsync fd=p.out link\n b: nop\n", "r0:8/16 b0 e0=2@0-0 c:a=-22 c:b=0", NULL, 0 },
+	{ HEAD "pipe p\nsubmit r\n a: fsync fd=p.out link\n b: nop\n", "r0:8/16 b0 e0=2@0-0 c:a=0 c:b=0", "result", 0 },
+	{ HEAD "submit r\n a: fsync fd=none link\n b: nop\n", "r0:8/16 b0 e0=2@0-0 c:a=-9 c:b=0", "chain.sever", 0 },
 	/* chains */
 	{ HEAD "submit r\n a: nop link\n b: nop\n", "r0:8/16 b0 e0=2@0-2 c:b=0 c:a=0", "chain.order", 0 },
 	{ HEAD "submit r\n a: read fd=none len=8 link\n b: nop\n", "r0:8/16 b0 e0=2@0-2 c:a=-9 c:b=0", "chain.sever",

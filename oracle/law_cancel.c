@@ -20,8 +20,8 @@ static bool ended_cancelled(const struct facts *f, unsigned int r)
 
 	if (rf->cqe == NO_EVENT || rf->res == -ECANCELED)
 		return true;
-	return (f->s->reqs[r].op == SOP_READ || f->s->reqs[r].op == SOP_WRITE) && rf->res > 0 &&
-	       (uint32_t)rf->res < f->s->reqs[r].len && req_may_be_iowq(f, r);
+	return stream_op_is(f->s->reqs[r].op, OP_TRANSFERS) && rf->res > 0 && (uint32_t)rf->res < f->s->reqs[r].len &&
+	       req_may_be_iowq(f, r);
 }
 
 static void cancel_one(struct court *c, const struct cancel_fact *k)
@@ -191,7 +191,7 @@ void law_cancels(struct court *c)
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
 		if (f->req[r].cqe == NO_EVENT || f->s->reqs[r].op == SOP_LINK_TIMEOUT)
 			continue;
-		if (f->req[r].res == -ECANCELED || f->req[r].res == -EINTR)
+		if (f->req[r].res == -ECANCELED || f->req[r].res == -EINTR || f->req[r].res == -512)
 			cancel_cause(c, r);
 	}
 }

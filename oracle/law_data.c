@@ -27,29 +27,37 @@ struct pipe_account {
 	uint64_t seen[256];
 	struct run run[MAX_RUNS];
 	unsigned int nr_runs;
+	uint32_t objs; /* the pipes it is about: one, or all that SPLICEs and TEEs connect */
+	bool moved; /* bytes may have gone from one to another: their order is not told */
+	uint64_t copied; /* so many bytes, of any token, may have come out more than once, or from a file */
 	bool too_many;
 	bool unseen_reader; /* somebody may have read and not told */
 	uint32_t final; /* event of the last probe, or NO_EVENT */
 };
 
-/* The epilogue's own write to the object: one byte, or 1 to an eventfd. */
-static bool is_feed(const struct rec_event *e, unsigned int obj)
+static bool fd_in(const struct fdref *fd, uint32_t objs)
 {
-	return e->kind == REC_END && e->step == REC_NO_STEP && e->obj == obj && e->flags == REC_CALL_WRITE &&
-	       e->res > 0;
+	return fd->kind == FD_OBJ && (objs >> fd->obj & 1);
 }
 
-static void add_writers(const struct facts *f, unsigned int obj, struct pipe_account *p)
+/* The epilogue's own write to one of the objects: one byte, or 1 to an eventfd. */
+static bool is_feed(const struct rec_event *e, uint32_t objs)
+{
+	return e->kind == REC_END && e->step == REC_NO_STEP && e->obj < STREAM_MAX_OBJS && (objs >> e->obj & 1) &&
+	       e->flags == REC_CALL_WRITE && e->res > 0;
+}
+
+static void add_writers(const struct facts *f, struct pipe_account *p)
 {
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
 		const struct sreq *q = &f->s->reqs[r];
 		const struct req_fact *rf = &f->req[r];
 
-		if (!rf->maybe || !fd_of_obj(&q->fd, obj))
+		if (!rf->maybe || !fd_in(&q->fd, p->objs))
 			continue;
-		if (q->op == SOP_READ && rf->cqe == NO_EVENT)
+		if (stream_op_is(q->op, OP_READS) && rf->cqe == NO_EVENT)
 			p->unseen_reader = true;
-		if (q->op != SOP_WRITE)
+		if (!stream_op_is(q->op, OP_WRITES))
 			continue;
 		p->w[TOKEN_REQ + r] = (struct writer){ .here = true, .begin = rf->begin, .end = rf->cqe };
 		if (rf->cqe == NO_EVENT)
@@ -61,7 +69,7 @@ static void add_writers(const struct facts *f, unsigned int obj, struct pipe_acc
 		const struct step *st = &f->s->steps[i];
 		int64_t res = f->step_end[i] == NO_EVENT ? 0 : f->rec->ev[f->step_end[i]].res;
 
-		if (st->kind != STEP_WRITE || !fd_of_obj(&st->fd, obj) || f->step_begin[i] == NO_EVENT)
+		if (st->kind != STEP_WRITE || !fd_in(&st->fd, p->objs) || f->step_begin[i] == NO_EVENT)
 			continue;
 		p->w[TOKEN_STEP + i] = (struct writer){ true, res > 0 ? (uint64_t)res : 0, res > 0 ? (uint64_t)res : 0,
 							f->step_begin[i], f->step_end[i] };
@@ -79,23 +87,23 @@ static void add_run(struct pipe_account *p, struct run run)
 		p->run[p->nr_runs++] = run;
 }
 
-static void add_data(const struct facts *f, unsigned int obj, uint32_t ev, struct pipe_account *p)
+static void add_data(const struct facts *f, uint32_t ev, struct pipe_account *p)
 {
 	const struct rec_event *e = &f->rec->ev[ev];
 	struct run run = { .begin = ev, .end = ev, .token = (uint8_t)e->flags, .n = e->a };
 
 	if (e->req != REC_NO_REQ) {
-		if (!fd_of_obj(&f->s->reqs[e->req].fd, obj))
+		if (!fd_in(&f->s->reqs[e->req].fd, p->objs))
 			return;
 		run.reader = e->req;
 		run.begin = f->req[e->req].begin;
 		run.end = f->req[e->req].cqe;
 	} else if (e->step != REC_NO_STEP) {
-		if (!fd_of_obj(&f->s->steps[e->step].fd, obj))
+		if (!fd_in(&f->s->steps[e->step].fd, p->objs))
 			return;
 		run.reader = READER_STEP + e->step;
 	} else {
-		if (e->obj != obj)
+		if (e->obj >= STREAM_MAX_OBJS || !(p->objs >> e->obj & 1))
 			return;
 		run.reader = READER_RELEASE;
 	}
@@ -131,32 +139,79 @@ static void pipe_order(struct court *c, const struct pipe_account *p, unsigned i
 		}
 }
 
+/* The pipes that have to do with each other through SPLICE and TEE, as far as pipe `obj` is one of them. */
+static void connect(const struct facts *f, unsigned int obj, struct pipe_account *p)
+{
+	uint32_t before;
+
+	p->objs = 1u << obj;
+	p->moved = false;
+	p->copied = 0;
+	do {
+		before = p->objs;
+		for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
+			const struct sreq *q = &f->s->reqs[r];
+
+			if (!f->req[r].maybe || !stream_op_is(q->op, OP_MOVES) || q->fd.kind != FD_OBJ ||
+			    q->in.kind != FD_OBJ || !(fd_in(&q->fd, before) || fd_in(&q->in, before)))
+				continue;
+			p->objs |= 1u << q->fd.obj;
+			if (f->s->objs[q->in.obj].kind == OBJ_PIPE)
+				p->objs |= 1u << q->in.obj;
+		}
+	} while (p->objs != before);
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
+		const struct sreq *q = &f->s->reqs[r];
+		const struct req_fact *rf = &f->req[r];
+
+		if (!rf->maybe || !stream_op_is(q->op, OP_MOVES) || !fd_in(&q->fd, p->objs) || q->in.kind != FD_OBJ)
+			continue;
+		p->moved = true;
+		if (q->op == SOP_TEE || f->s->objs[q->in.obj].kind == OBJ_FILE)
+			p->copied += rf->cqe == NO_EVENT ? q->len : rf->res > 0 ? (uint64_t)rf->res : 0;
+	}
+}
+
+static unsigned int finals_missing(const struct pipe_account *p, uint32_t seen)
+{
+	return (unsigned int)__builtin_popcount(p->objs & ~seen);
+}
+
 static void pipe_law(struct court *c, unsigned int obj)
 {
 	static _Thread_local struct pipe_account account;
 	const struct facts *f = c->f;
 	struct pipe_account *p = &account;
+	uint32_t seen = 0;
 
 	memset(p->w, 0, sizeof(p->w));
 	memset(p->seen, 0, sizeof(p->seen));
 	p->nr_runs = 0;
 	p->too_many = p->unseen_reader = false;
 	p->final = NO_EVENT;
-	add_writers(f, obj, p);
+	connect(f, obj, p);
+	if (p->objs & ((1u << obj) - 1))
+		return; /* told with the first of them */
+	add_writers(f, p);
 	for (uint32_t ev = 0; ev < f->rec->nr; ev++) {
 		const struct rec_event *e = &f->rec->ev[ev];
+		bool of = e->obj < STREAM_MAX_OBJS && (p->objs >> e->obj & 1);
 
 		if (e->kind == REC_DATA)
-			add_data(f, obj, ev, p);
-		if (is_feed(e, obj)) {
+			add_data(f, ev, p);
+		if (is_feed(e, p->objs)) {
 			p->w[REC_BYTE_RELEASE].least += (uint64_t)e->res;
 			p->w[REC_BYTE_RELEASE].most += (uint64_t)e->res;
 		}
-		if (e->kind == REC_RUN && e->obj == obj)
+		if (e->kind == REC_RUN && of)
 			add_run(p, (struct run){ READER_RESIDUE, ev, ev, (uint8_t)e->flags, e->a });
-		if (e->kind == REC_FINAL && e->obj == obj && !(e->flags & FINAL_UNSEEN))
+		if (e->kind == REC_FINAL && of && !(e->flags & FINAL_UNSEEN)) {
+			seen |= 1u << e->obj;
 			p->final = ev;
+		}
 	}
+	if (finals_missing(p, seen))
+		p->final = NO_EVENT;
 	for (unsigned int t = 0; t < 256; t++) {
 		const struct writer *w = &p->w[t];
 		unsigned int req = t >= TOKEN_REQ && t < TOKEN_STEP && t - TOKEN_REQ < f->s->nr_reqs ? t - TOKEN_REQ :
@@ -164,7 +219,7 @@ static void pipe_law(struct court *c, unsigned int obj)
 		bool lost = p->final != NO_EVENT && f->complete && !p->unseen_reader && !p->too_many &&
 			    p->seen[t] < w->least;
 
-		if (p->seen[t] > w->most || lost)
+		if (p->seen[t] > w->most + p->copied || lost)
 			accuse(c, R_DATA_PIPE, p->final == NO_EVENT ? f->rec->nr : p->final, req, REC_NO_REQ,
 			       "%llu bytes %u came out of %s|%llu to %llu: what %s reported",
 			       (unsigned long long)p->seen[t], t, f->s->objs[obj].name, (unsigned long long)w->least,
@@ -173,7 +228,7 @@ static void pipe_law(struct court *c, unsigned int obj)
 			       req == REC_NO_REQ ? "a direct write" :
 						   f->s->reqs[req].name);
 	}
-	if (!p->too_many)
+	if (!p->too_many && !p->moved)
 		pipe_order(c, p, obj);
 }
 
@@ -191,11 +246,11 @@ static void counter_reqs(const struct facts *f, unsigned int obj, struct counter
 		const struct sreq *q = &f->s->reqs[r];
 		const struct req_fact *rf = &f->req[r];
 
-		if (!rf->maybe || !fd_of_obj(&q->fd, obj) || (q->op != SOP_READ && q->op != SOP_WRITE))
+		if (!rf->maybe || !fd_of_obj(&q->fd, obj) || !stream_op_is(q->op, OP_TRANSFERS))
 			continue;
 		if (rf->cqe == NO_EVENT)
 			k->unseen = true;
-		else if (rf->res == 8 && q->op == SOP_WRITE)
+		else if (rf->res == 8 && stream_op_is(q->op, OP_WRITES))
 			k->in += q->value;
 		else if (rf->res == 8)
 			k->out += rf->got;
@@ -218,7 +273,7 @@ static void counter_law(struct court *c, unsigned int obj)
 			k.out += e->a;
 		if (e->kind == REC_DATA && e->req == REC_NO_REQ && !st && e->obj == obj)
 			k.out += e->a;
-		if (is_feed(e, obj))
+		if (is_feed(e, 1u << obj))
 			k.in += 1;
 		if (e->kind == REC_FINAL && e->obj == obj && !(e->flags & FINAL_UNSEEN)) {
 			k.final = ev;

@@ -19,7 +19,8 @@ struct file_account {
 	unsigned int nr;
 	uint64_t init;
 	bool vague; /* some write went to the file's own position or its end: where, nobody knows */
-	bool unseen;
+	bool cut; /* it may have been truncated: what it held is not told, but for its size at the end */
+	uint64_t least, most; /* its size at the end, as far as allocations and truncations tell */
 };
 
 static void add_puts(const struct facts *f, unsigned int obj, struct file_account *a)
@@ -29,7 +30,7 @@ static void add_puts(const struct facts *f, unsigned int obj, struct file_accoun
 		const struct req_fact *rf = &f->req[r];
 		struct put p = { (uint8_t)(TOKEN_REQ + r), (uint16_t)r, (uint64_t)q->off, 0, 0, rf->begin, rf->cqe };
 
-		if (!rf->maybe || q->op != SOP_WRITE || !fd_of_obj(&q->fd, obj))
+		if (!rf->maybe || !stream_op_is(q->op, OP_WRITES) || !fd_of_obj(&q->fd, obj))
 			continue;
 		if (rf->cqe == NO_EVENT)
 			p.most = rf->chain_failed ? 0 : q->len;
@@ -45,6 +46,63 @@ static void add_puts(const struct facts *f, unsigned int obj, struct file_accoun
 		if (st->kind == STEP_WRITE && fd_of_obj(&st->fd, obj) && f->step_begin[i] != NO_EVENT)
 			a->vague = true;
 	}
+}
+
+/* Is everything over that changes the size, but for r, before r begins? */
+static bool is_last(const struct facts *f, unsigned int obj, unsigned int r)
+{
+	for (unsigned int k = 0; k < f->s->nr_reqs; k++) {
+		const struct sreq *q = &f->s->reqs[k];
+
+		if (k != r && f->req[k].maybe && fd_of_obj(&q->fd, obj) && stream_op_is(q->op, OP_WRITES | OP_SIZES) &&
+		    !(f->req[k].cqe < f->req[r].begin))
+			return false;
+	}
+	return true;
+}
+
+/* An allocation makes a file as long at least; a truncation exactly so, if it is the last. */
+static void add_sizes(const struct facts *f, unsigned int obj, struct file_account *a)
+{
+	uint64_t least = a->init, most = a->init;
+	bool told = false;
+
+	for (unsigned int i = 0; i < a->nr; i++) {
+		const struct put *p = &a->put[i];
+
+		if (p->least && p->off + p->least > least)
+			least = p->off + p->least;
+		if (p->most && p->off + p->most > most)
+			most = p->off + p->most;
+	}
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
+		const struct sreq *q = &f->s->reqs[r];
+		const struct req_fact *rf = &f->req[r];
+		uint64_t size = (uint64_t)q->off + q->len;
+		bool done = rf->cqe != NO_EVENT && rf->res == 0;
+
+		if (!rf->maybe || !stream_op_is(q->op, OP_SIZES) || !fd_of_obj(&q->fd, obj) ||
+		    (rf->cqe != NO_EVENT && !done))
+			continue;
+		most = size > most ? size : most;
+		if (q->op == SOP_FALLOCATE && done && size > least)
+			least = size;
+		a->cut |= q->op == SOP_FTRUNCATE;
+	}
+	for (unsigned int r = 0; a->cut && r < f->s->nr_reqs && !told; r++) {
+		const struct sreq *q = &f->s->reqs[r];
+		bool done = f->req[r].cqe != NO_EVENT && f->req[r].res == 0;
+
+		if (!f->req[r].maybe || q->op != SOP_FTRUNCATE || !fd_of_obj(&q->fd, obj))
+			continue;
+		told = done && is_last(f, obj, r);
+		if (told)
+			least = most = q->len;
+		else if ((f->req[r].cqe == NO_EVENT || done) && q->len < least)
+			least = q->len;
+	}
+	a->least = least;
+	a->most = most;
 }
 
 /* Plain buffered writes of one task to one file are handed to io-wq and hashed: one after the other, first come first
@@ -140,7 +198,8 @@ static void reads(struct court *c, unsigned int obj, const struct file_account *
 		const struct req_fact *rf = &f->req[r];
 		uint64_t at = (uint64_t)q->off, least, end;
 
-		if (q->op != SOP_READ || !fd_of_obj(&q->fd, obj) || rf->cqe == NO_EVENT || rf->res < 0 || q->off < 0)
+		if (!stream_op_is(q->op, OP_READS) || !fd_of_obj(&q->fd, obj) || rf->cqe == NO_EVENT || rf->res < 0 ||
+		    q->off < 0)
 			continue;
 		end = at + q->len;
 		least = at >= a->init ? 0 : (end < a->init ? end : a->init) - at;
@@ -165,33 +224,26 @@ void law_file(struct court *c, unsigned int obj)
 	static _Thread_local struct file_account account;
 	const struct facts *f = c->f;
 	struct file_account *a = &account;
-	uint64_t least, most;
 
 	a->nr = 0;
-	a->vague = false;
+	a->vague = a->cut = false;
 	a->init = f->s->objs[obj].init;
 	add_puts(f, obj, a);
 	if (a->vague)
 		return;
-	least = most = a->init;
-	for (unsigned int i = 0; i < a->nr; i++) {
-		const struct put *p = &a->put[i];
-
-		if (p->least && p->off + p->least > least)
-			least = p->off + p->least;
-		if (p->most && p->off + p->most > most)
-			most = p->off + p->most;
-	}
-	reads(c, obj, a, most);
+	add_sizes(f, obj, a);
+	if (!a->cut)
+		reads(c, obj, a, a->most);
 	for (uint32_t ev = 0; ev < f->rec->nr; ev++) {
 		const struct rec_event *e = &f->rec->ev[ev];
 
 		if (e->kind != REC_FINAL || e->obj != obj || (e->flags & FINAL_UNSEEN) || !f->complete)
 			continue;
-		if (e->a < least || e->a > most)
+		if (e->a < a->least || e->a > a->most)
 			accuse(c, R_DATA_SIZE, ev, REC_NO_REQ, REC_NO_REQ, "%s ends %llu bytes long|%llu to %llu",
-			       f->s->objs[obj].name, (unsigned long long)e->a, (unsigned long long)least,
-			       (unsigned long long)most);
-		final_content(c, obj, a, ev);
+			       f->s->objs[obj].name, (unsigned long long)e->a, (unsigned long long)a->least,
+			       (unsigned long long)a->most);
+		if (!a->cut)
+			final_content(c, obj, a, ev);
 	}
 }

@@ -68,13 +68,13 @@ static void rw_count(const struct facts *f, unsigned int r, struct answer *a)
 		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
 		return;
 	}
-	if (o->kind == OBJ_PIPE && q->fd.end != (q->op == SOP_READ ? END_OUT : END_IN))
+	if (o->kind == OBJ_PIPE && q->fd.end != (stream_op_is(q->op, OP_READS) ? END_OUT : END_IN))
 		deny(a, R_RESULT, "-EBADF: that end cannot");
 	else if (o->kind == OBJ_EVENTFD && res != 8)
 		deny(a, R_RESULT, rw_allowed(f, r, buf, sizeof(buf)));
-	else if (o->kind == OBJ_PIPE && q->len && !res && q->op == SOP_READ && !peer_closed(f, r))
+	else if (o->kind == OBJ_PIPE && q->len && !res && stream_op_is(q->op, OP_READS) && !peer_closed(f, r))
 		deny(a, R_RESULT_EOF, "more than 0: the write end is open");
-	else if (o->kind == OBJ_PIPE && q->len && !res && q->op == SOP_WRITE)
+	else if (o->kind == OBJ_PIPE && q->len && !res && stream_op_is(q->op, OP_WRITES))
 		deny(a, R_RESULT, "more than 0, or an error");
 }
 
@@ -88,7 +88,7 @@ static bool nowait(const struct facts *f, unsigned int r)
 /* A write to an eventfd of other than 8 bytes is refused since 6.7; before, of fewer. */
 static bool eventfd_refuses(const struct sreq *q)
 {
-	if (q->op == SOP_READ)
+	if (stream_op_is(q->op, OP_READS))
 		return q->len < 8;
 	return q->len != 8 || q->value == UINT64_MAX;
 }
@@ -111,7 +111,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		break;
 	case EBADF:
 		ok = !o || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe) ||
-		     (o->kind == OBJ_PIPE && q->fd.end != (q->op == SOP_READ ? END_OUT : END_IN));
+		     (o->kind == OBJ_PIPE && q->fd.end != (stream_op_is(q->op, OP_READS) ? END_OUT : END_IN));
 		break;
 	case EINTR:
 		ok = o && o->kind != OBJ_FILE && (req_may_be_iowq(f, r) || req_contended(f, r) || dying(f, r));
@@ -130,7 +130,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		ok = o && o->kind == OBJ_EVENTFD && eventfd_refuses(q);
 		break;
 	case EPIPE:
-		ok = o && o->kind == OBJ_PIPE && q->op == SOP_WRITE;
+		ok = o && o->kind == OBJ_PIPE && stream_op_is(q->op, OP_WRITES);
 		if (ok && !peer_closed(f, r)) {
 			deny(a, R_RESULT_EPIPE, "no -EPIPE: the read end is open");
 			return;
@@ -141,7 +141,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		break;
 	case ENOSPC:
 	case EFBIG:
-		ok = o && o->kind == OBJ_FILE && q->op == SOP_WRITE;
+		ok = o && o->kind == OBJ_FILE && stream_op_is(q->op, OP_WRITES);
 		break;
 	}
 	if (!ok)
@@ -226,6 +226,105 @@ static void list_result(const struct facts *f, unsigned int r, struct answer *a)
 	deny(a, R_RESULT, text);
 }
 
+static bool end_closed(const struct facts *f, struct fdref fd, uint32_t ev, bool peer)
+{
+	if (peer)
+		fd.end = fd.end == END_OUT ? END_IN : END_OUT;
+	return fd_maybe_closed(f, &fd, ev);
+}
+
+/* SPLICE and TEE. With nothing to move nothing is looked at but the descriptors. */
+static void move_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	const struct obj *to = obj_of(f, r), *from = q->in.kind == FD_OBJ ? &f->s->objs[q->in.obj] : NULL;
+	uint32_t ev = f->req[r].cqe;
+	int32_t res = f->req[r].res;
+	bool fit = to && from && q->fd.end == END_IN && (from->kind != OBJ_PIPE || q->in.end == END_OUT);
+	bool self = fit && from->kind == OBJ_PIPE && q->in.obj == q->fd.obj;
+	char text[160];
+
+	snprintf(text, sizeof(text), "0 to %u, or -ECANCELED, -EINTR, -EAGAIN, -EPIPE where they have a cause", q->len);
+	if (!fit || self)
+		snprintf(text, sizeof(text), "%s", self ? "-EINVAL: a pipe to itself" : "-EBADF");
+	if (res == 0 && q->len && fit && !self && q->op == SOP_SPLICE && from->kind == OBJ_PIPE &&
+	    !end_closed(f, q->in, ev, true)) {
+		deny(a, R_RESULT_EOF, "more than 0: the write end is open");
+		return;
+	}
+	if (res >= 0 ? to && from && (uint32_t)res <= q->len && (!q->len || (fit && !self)) :
+		       res == -ECANCELED || res == -EINTR || (res == -EFAULT && dying(f, r)))
+		return;
+	if (res == -EBADF && (!fit || end_closed(f, q->fd, ev, false) || end_closed(f, q->in, ev, false)))
+		return;
+	if ((res == -EINVAL && self) ||
+	    (res == -EAGAIN && fit && ((to->flags & OBJ_NONBLOCK) || (from->flags & OBJ_NONBLOCK))))
+		return;
+	if (res == -EPIPE && fit && end_closed(f, q->fd, ev, true))
+		return;
+	deny(a, res == -EPIPE ? R_RESULT_EPIPE : R_RESULT, text);
+}
+
+/* -ERESTARTSYS and its like. */
+static bool is_restart(int32_t res)
+{
+	return res <= -512 && res >= -516;
+}
+
+/* Operations that a worker does to a file as a whole: what they may end with beside -ECANCELED, and when. */
+typedef bool when_fn(const struct facts *f, unsigned int r);
+
+static bool when_bad_fd(const struct facts *f, unsigned int r)
+{
+	return !obj_of(f, r) || fd_maybe_closed(f, &f->s->reqs[r].fd, f->req[r].cqe);
+}
+
+static bool when_file(const struct facts *f, unsigned int r)
+{
+	return obj_of(f, r) && obj_of(f, r)->kind == OBJ_FILE &&
+	       (f->s->reqs[r].op != SOP_FALLOCATE || f->s->reqs[r].len);
+}
+
+static bool when_no_file(const struct facts *f, unsigned int r)
+{
+	return obj_of(f, r) && !when_file(f, r);
+}
+
+static const struct {
+	uint8_t op;
+	int res;
+	when_fn *when;
+	const char *text;
+} ends[] = {
+	{ SOP_FSYNC, 0, when_file, "0" },
+	{ SOP_FSYNC, -EINVAL, when_no_file, "-EINVAL: its object cannot be synced" },
+	{ SOP_FSYNC, -EBADF, when_bad_fd, "-EBADF" },
+	{ SOP_FALLOCATE, 0, when_file, "0" },
+	{ SOP_FALLOCATE, -EINVAL, when_no_file, "-EINVAL: nothing is asked for" },
+	{ SOP_FALLOCATE, -EINTR, when_file, "-EINTR where it has a cause" },
+	{ SOP_FALLOCATE, -ENOSPC, when_file, "-ENOSPC" },
+	{ SOP_FALLOCATE, -EBADF, when_bad_fd, "-EBADF" },
+	{ SOP_FTRUNCATE, 0, when_file, "0" },
+	{ SOP_FTRUNCATE, -EBADF, when_bad_fd, "-EBADF" },
+};
+
+static void whole_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	int32_t res = f->req[r].res;
+	char text[160] = "-ECANCELED";
+
+	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
+		return;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		if (ends[i].op != f->s->reqs[r].op || !ends[i].when(f, r))
+			continue;
+		if (ends[i].res == res)
+			return;
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", %s", ends[i].text);
+	}
+	deny(a, R_RESULT, text);
+}
+
 void law_results(struct court *c)
 {
 	const struct facts *f = c->f;
@@ -237,8 +336,14 @@ void law_results(struct court *c)
 
 		if (rf->cqe == NO_EVENT || rf->chain_failed || rf->chain_unknown || rf->prep)
 			continue;
-		if (op == SOP_READ || op == SOP_WRITE)
+		if (is_restart(rf->res))
+			deny(&a, R_RESULT_RESTART, "-EINTR");
+		else if (stream_op_is(op, OP_MOVES))
+			move_result(f, r, &a);
+		else if (stream_op_is(op, OP_TRANSFERS))
 			rw_result(f, r, &a);
+		else if (stream_op_is(op, OP_KEEPS))
+			whole_result(f, r, &a);
 		else if (op == SOP_POLL_ADD)
 			poll_result(f, r, &a);
 		else

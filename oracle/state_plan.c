@@ -6,6 +6,7 @@
 
 #include "core/base/uapi.h"
 #include "oracle/state.h"
+#include "stream/groups.h"
 
 #define LINKS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
 #define CRISP_BYTES 4096 /* so much fits into any pipe, however it was written */
@@ -119,19 +120,19 @@ static bool is_crisp(const struct plan *p, const struct thing *t)
 	uint64_t bytes = 0;
 	bool seen = false;
 
-	if (t->kind == OBJ_FILE)
+	if (t->kind == OBJ_FILE || stream_is_spliced(p->f->s, t->obj))
 		return false;
 	for (unsigned int m = 0; m < p->nr; m++) {
 		const struct sreq *q = &s->reqs[p->member[m].req];
 
 		if (p->member[m].obj == NOBODY || !fd_of_obj(&q->fd, t->obj))
 			continue;
-		seen |= q->op != SOP_WRITE;
+		seen |= !stream_op_is(q->op, OP_WRITES);
 		if (q->op == SOP_POLL_ADD)
 			continue;
 		if (!q->len)
 			return false;
-		if (q->op == SOP_WRITE)
+		if (stream_op_is(q->op, OP_WRITES))
 			bytes += q->len;
 	}
 	for (unsigned int i = 0; i < s->nr_steps; i++) {
@@ -167,7 +168,7 @@ static bool in_pieces(const struct facts *f, unsigned int r)
 {
 	const struct sreq *q = &f->s->reqs[r];
 
-	return (q->op == SOP_READ || q->op == SOP_WRITE) && f->req[r].res > 0 && (uint32_t)f->req[r].res < q->len &&
+	return stream_op_is(q->op, OP_TRANSFERS) && f->req[r].res > 0 && (uint32_t)f->req[r].res < q->len &&
 	       req_may_be_iowq(f, r);
 }
 
@@ -188,29 +189,31 @@ static void add_member(struct plan *p, unsigned int r)
 		.next = NOBODY,
 		.lt = NOBODY,
 		.target = NOBODY,
-		.async = q->sqe_flags & IOSQE_ASYNC,
+		.async = stream_is_async(q),
 		.hard = q->sqe_flags & IOSQE_IO_HARDLINK,
 		.may_iowq = req_may_be_iowq_undrained(f, r) || (q->fd.kind == FD_OBJ && req_contended(f, r)),
 		.refused = rf->chain_failed || rf->chain_unknown,
 		.timer = timer,
 		.fires = timer && may_fire(q),
-		.arms = q->op == SOP_READ || q->op == SOP_WRITE || q->op == SOP_POLL_ADD || q->op == SOP_TIMEOUT,
+		.arms = stream_op_is(q->op, OP_TRANSFERS) || q->op == SOP_POLL_ADD || q->op == SOP_TIMEOUT,
 		.many = q->op == SOP_ASYNC_CANCEL &&
 			(q->op_flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)),
 		.shallow = q->op == SOP_TIMEOUT_REMOVE || (q->op_flags & IORING_ASYNC_CANCEL_FD),
 		.end = end_of(p, r),
 		.res = rf->res,
 		.len = q->len,
-		.value = q->op == SOP_READ ? rf->got : q->value,
+		.value = stream_op_is(q->op, OP_READS) ? rf->got : q->value,
 		.post = NO_EVENT,
 		.begin = rf->begin
 	};
 	m->silent = m->end == END_UNSEEN && rf->cqe == NO_EVENT && req_may_be_silent(f, r);
 	m->severs = m->end != END_UNSEEN && !m->hard && req_fails(f, r, rf->res);
 	m->pieces = m->end == END_OWN && in_pieces(f, r);
-	if (q->op == SOP_READ || q->op == SOP_WRITE || q->op == SOP_POLL_ADD)
+	if (stream_op_is(q->op, OP_TRANSFERS) || q->op == SOP_POLL_ADD)
 		if (q->fd.kind == FD_OBJ)
 			m->obj = (uint8_t)thing_of(p, q->fd.obj);
+	if (stream_op_is(q->op, OP_MOVES) && q->fd.kind == FD_OBJ && q->in.kind == FD_OBJ)
+		m->obj = (uint8_t)thing_of(p, q->fd.obj);
 	p->member_of[r] = (uint8_t)p->nr++;
 }
 

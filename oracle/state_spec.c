@@ -22,9 +22,10 @@ static bool may_arm(const struct spec *sp, const struct state *s, unsigned int m
 {
 	const struct member *k = &sp->p->member[m];
 
-	return k->arms && (k->timer || k->op == SOP_WRITE || !thing_known(sp, s, m) || !thing_ready(sp, s, m) ||
-			   thing_peer_closed(sp, m) || /* somebody in flight may hold that end */
-			   !thing_quiet(sp, s, m)); /* it came and went between two looks */
+	return k->arms &&
+	       (k->timer || stream_op_is(k->op, OP_WRITES) || !thing_known(sp, s, m) || !thing_ready(sp, s, m) ||
+		thing_peer_closed(sp, m) || /* somebody in flight may hold that end */
+		!thing_quiet(sp, s, m)); /* it came and went between two looks */
 }
 
 static uint16_t widen_ready(const struct spec *sp, const struct state *s, unsigned int m)
@@ -324,7 +325,7 @@ static void issue(struct spec *sp, struct state *s, unsigned int m)
 		return;
 	} else if (!(k->end == END_OWN && k->res <= 0) && thing_known(sp, s, m) && thing_quiet(sp, s, m) &&
 		   !thing_closed(sp, k->obj, q->fd.end) &&
-		   !(p->thing[k->obj].kind == OBJ_EVENTFD && k->op == SOP_WRITE)) {
+		   !(p->thing[k->obj].kind == OBJ_EVENTFD && stream_op_is(k->op, OP_WRITES))) {
 		if (!thing_ready(sp, s, m))
 			s->mask[m] = may_not_wait(sp, m) ? ST_READY | ST_ARMED : ST_ARMED;
 		else if (p->thing[k->obj].kind == OBJ_PIPE &&
@@ -439,7 +440,7 @@ static uint16_t resting(const struct spec *sp, const struct state *s, unsigned i
 
 	if (k->timer || waits)
 		rest |= ST_ARMED;
-	if (waits || (k->op == SOP_WRITE && k->obj != NOBODY && thing_known(sp, s, m) &&
+	if (waits || (stream_op_is(k->op, OP_WRITES) && k->obj != NOBODY && thing_known(sp, s, m) &&
 		      !thing_takes(&sp->p->thing[k->obj], s->thing[k->obj], k->value)))
 		rest |= ST_RUN;
 	return rest;

@@ -40,17 +40,14 @@ bool thing_ready(const struct spec *sp, const struct state *s, unsigned int m)
 
 	if (thing_peer_closed(sp, m))
 		return true;
-	switch (q->op) {
-	case SOP_READ:
+	if (stream_op_is(q->op, OP_READS))
 		return n > 0;
-	case SOP_WRITE:
+	if (stream_op_is(q->op, OP_WRITES))
 		return pipe || n < UINT64_MAX - 1; /* writable, though it need not have room for so much */
-	default:
-		/* A pipe of one page says POLLOUT only when nothing is in it. */
-		if (pipe && q->fd.end == END_IN)
-			return (q->op_flags & POLLOUT) && (!n || !one_page(sp, t));
-		return ((q->op_flags & POLLIN) && n > 0) || (!pipe && (q->op_flags & POLLOUT) && n < UINT64_MAX - 1);
-	}
+	/* A pipe of one page says POLLOUT only when nothing is in it. */
+	if (pipe && q->fd.end == END_IN)
+		return (q->op_flags & POLLOUT) && (!n || !one_page(sp, t));
+	return ((q->op_flags & POLLIN) && n > 0) || (!pipe && (q->op_flags & POLLOUT) && n < UINT64_MAX - 1);
 }
 
 bool thing_takes(const struct thing *t, uint64_t n, uint64_t value)
@@ -84,8 +81,7 @@ bool thing_move(const struct spec *sp, struct state *s, unsigned int m)
 	const struct thing *t = &sp->p->thing[k->obj];
 	uint64_t *n = &s->thing[k->obj], part;
 
-	switch (k->op) {
-	case SOP_READ:
+	if (stream_op_is(k->op, OP_READS)) {
 		if (!*n)
 			return false;
 		part = t->kind == OBJ_PIPE ? (*n < k->len ? *n : k->len) : t->semaphore ? 1 : *n;
@@ -93,7 +89,8 @@ bool thing_move(const struct spec *sp, struct state *s, unsigned int m)
 			return false;
 		*n -= part;
 		return true;
-	case SOP_WRITE:
+	}
+	if (stream_op_is(k->op, OP_WRITES)) {
 		part = t->kind == OBJ_PIPE ? k->len : k->value;
 		if (t->kind == OBJ_PIPE && k->end == END_OWN && (uint64_t)k->res != part)
 			return false;
@@ -102,12 +99,12 @@ bool thing_move(const struct spec *sp, struct state *s, unsigned int m)
 		*n += part;
 		thing_wake_polls(sp->p, s, k->obj);
 		return true;
-	default: /* once woken, it goes by what woke it */
-		if (s->mask[m] & ST_READY)
-			return true;
-		return thing_ready(sp, s, m) &&
-		       (thing_peer_closed(sp, m) || k->end != END_OWN || !((uint32_t)k->res & ~poll_mask(sp, s, m)));
 	}
+	/* A poll: once woken, it goes by what woke it. */
+	if (s->mask[m] & ST_READY)
+		return true;
+	return thing_ready(sp, s, m) &&
+	       (thing_peer_closed(sp, m) || k->end != END_OWN || !((uint32_t)k->res & ~poll_mask(sp, s, m)));
 }
 
 /* Is nobody else about to move bytes of the member's thing? Then what it finds there is certain. */

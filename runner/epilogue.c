@@ -99,13 +99,13 @@ static unsigned int wanted(const struct run *x, unsigned int obj)
 	for (unsigned int i = 0; i < x->s->nr_reqs; i++) {
 		const struct sreq *q = &x->s->reqs[i];
 
-		if (!pending(x, i) || q->fd.kind != FD_OBJ || q->fd.obj != obj)
+		if (!pending(x, i))
 			continue;
-		if (q->op == SOP_READ)
+		if (stream_takes_from(q, obj) || (q->op == SOP_TEE && q->in.kind == FD_OBJ && q->in.obj == obj))
 			mask |= POLLIN;
-		else if (q->op == SOP_WRITE)
+		if (stream_puts_into(q, obj))
 			mask |= POLLOUT;
-		else if (q->op == SOP_POLL_ADD)
+		if (q->op == SOP_POLL_ADD && q->fd.kind == FD_OBJ && q->fd.obj == obj)
 			mask |= q->op_flags & (POLLIN | POLLOUT);
 	}
 	return x->s->objs[obj].kind == OBJ_FILE ? 0 : mask;

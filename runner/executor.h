@@ -32,13 +32,14 @@
  * SETTLE   Only where a bound proves that nothing can run (sim): what is owed is waited for, half a second, twice round the
  *	    rings. What is still owed is a REC_BOUND (flags PHASE_SETTLE), per ring: it waits for somebody, or is stranded.
  * RELEASE  While a request that may wait for a pipe or an eventfd is pending, what it may wait for is given to it. A
- *	    pipe or eventfd that is readable while a WRITE, or a POLL_ADD for POLLOUT, is pending on it is read until
- *	    nothing is there; otherwise, if it is not readable while a READ, or a POLL_ADD for POLLIN, is pending, one
- *	    byte REC_BYTE_RELEASE (eventfd: 1) is written to it. After each round of this all rings are entered
- *	    (GETEVENTS) and reaped. It ends when nobody waits any more or nothing comes of it.
+ *	    pipe or eventfd that is readable while one that writes to it (SPLICE and TEE among them), or a POLL_ADD for
+ *	    POLLOUT, is pending on it is read until nothing is there; otherwise, if it is not readable while one that
+ *	    reads from it, or a POLL_ADD for POLLIN, is pending, one byte REC_BYTE_RELEASE (eventfd: 1) is written to it.
+ *	    After each round of this all rings are entered (GETEVENTS) and reaped. It ends when nobody waits any more or
+ *	    nothing comes of it.
  *	    Each action is a BEGIN and END with step REC_NO_STEP, obj, and flags enum rec_call; a read is followed by
- *	    its REC_DATA. So for each pipe: bytes of successful WRITEs, direct writes and release writes = bytes read by
- *	    READs, direct reads and release reads + residue.
+ *	    its REC_DATA. So for each pipe, or all those that SPLICEs connect: bytes of successful WRITEs, direct writes and
+ *	    release writes = bytes read by READs, direct reads and release reads + residue.
  * CANCEL   On each ring ASYNC_CANCEL with ANY|ALL, user_data REC_UD_CANCEL + n, n = 0, 1, ... per ring, until one
  *	    returns 0 (in bounds: a chain of hardlinked timers gives up one a pass); if one finds something that does
  *	    not come back, the next follows after DRAIN. On a ring that consumed IO_DRAIN and has something pending an

@@ -73,7 +73,8 @@ static uint32_t ring_objs(const struct stream *s, unsigned int ring)
 
 	for (unsigned int i = 0; i < s->nr_steps; i++)
 		for (unsigned int k = 0; s->steps[i].ring == ring && k < s->steps[i].nr_reqs; k++)
-			objs |= obj_bit(&s->reqs[s->steps[i].first_req + k].fd);
+			objs |= obj_bit(&s->reqs[s->steps[i].first_req + k].fd) |
+				obj_bit(&s->reqs[s->steps[i].first_req + k].in);
 	return objs;
 }
 

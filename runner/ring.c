@@ -179,7 +179,7 @@ static void note_read(struct run *x, uint16_t req, int32_t res)
 {
 	const struct sreq *q = &x->s->reqs[req];
 
-	if (q->op == SOP_READ && res > 0 && (uint32_t)res <= q->len)
+	if (stream_op_is(q->op, OP_READS) && res > 0 && (uint32_t)res <= q->len)
 		note_data(x, req, q->fd.kind == FD_OBJ ? q->fd.obj : STREAM_NONE, run_buffer(x, req), (size_t)res);
 }
 

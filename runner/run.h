@@ -17,10 +17,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "core/base/prng.h"
 #include "core/base/uapi.h"
 #include "runner/executor.h"
+#include "stream/optable.h"
 
 enum {
 	RUN_REAPER = STREAM_MAX_TASKS, /* an extra task: it ends rings whose own task is gone */
@@ -93,6 +95,7 @@ struct run {
 	uint8_t req_ring[STREAM_MAX_REQS];
 	uint8_t req[STREAM_MAX_REQS]; /* enum req_state */
 	struct __kernel_timespec ts[STREAM_MAX_REQS];
+	struct iovec iov[STREAM_MAX_REQS][STREAM_MAX_IOVS]; /* of vectored transfers */
 	uint32_t buf_at[STREAM_MAX_REQS]; /* offset of its buffer in the arena */
 	uint32_t arena_used;
 	char *arena;

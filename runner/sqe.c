@@ -30,7 +30,7 @@ static void fill_transfer(struct run *x, unsigned int req, const struct sreq *q,
 	sqe->len = q->len;
 	sqe->off = (uint64_t)q->off;
 	sqe->rw_flags = (int)q->op_flags;
-	if (q->op == SOP_READ) {
+	if (stream_op_is(q->op, OP_READS)) {
 		memset(buf, REC_MARKER, q->len);
 	} else if (is_eventfd(x, &q->fd)) {
 		memset(buf, 0, q->len);
@@ -38,6 +38,53 @@ static void fill_transfer(struct run *x, unsigned int req, const struct sreq *q,
 	} else {
 		memset(buf, TOKEN_REQ + (int)req, q->len);
 	}
+}
+
+/* The pieces lie one after the other. */
+static void fill_vector(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	char *buf = run_buffer(x, req);
+
+	fill_transfer(x, req, q, sqe);
+	for (unsigned int i = 0; i < q->iovs; i++) {
+		uint32_t at = stream_piece(q->len, q->iovs, i), end = stream_piece(q->len, q->iovs, i + 1);
+
+		x->iov[req][i] = (struct iovec){ .iov_base = buf + at, .iov_len = end - at };
+	}
+	sqe->addr = (uint64_t)(uintptr_t)x->iov[req];
+	sqe->len = q->iovs;
+}
+
+/* Where there is no offset the kernel wants -1; of a tee it wants none at all. */
+static void fill_move(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	bool file = q->in.kind == FD_OBJ && x->s->objs[q->in.obj].kind == OBJ_FILE;
+
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->splice_fd_in = run_fd(x, &q->in);
+	sqe->len = q->len;
+	sqe->off = q->op == SOP_SPLICE ? (uint64_t)-1 : 0;
+	if (q->op == SOP_SPLICE)
+		sqe->splice_off_in = file ? (uint64_t)q->in_off : (uint64_t)-1;
+}
+
+static void fill_fsync(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->fsync_flags = q->op_flags;
+}
+
+static void fill_fallocate(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->off = (uint64_t)q->off;
+	sqe->addr = q->len;
+}
+
+static void fill_ftruncate(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->off = q->len;
 }
 
 static void fill_nop(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
@@ -95,6 +142,13 @@ static sqe_fn *const fills[SOP_NR] = {
 	[SOP_TIMEOUT_REMOVE] = fill_timeout_remove,
 	[SOP_LINK_TIMEOUT] = fill_timeout,
 	[SOP_ASYNC_CANCEL] = fill_cancel,
+	[SOP_FSYNC] = fill_fsync,
+	[SOP_FALLOCATE] = fill_fallocate,
+	[SOP_FTRUNCATE] = fill_ftruncate,
+	[SOP_READV] = fill_vector,
+	[SOP_WRITEV] = fill_vector,
+	[SOP_SPLICE] = fill_move,
+	[SOP_TEE] = fill_move,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)
@@ -117,7 +171,7 @@ void sqe_layout(struct run *x)
 		const struct sreq *q = &x->s->reqs[i];
 
 		x->buf_at[i] = at;
-		if (q->op == SOP_READ || q->op == SOP_WRITE)
+		if (stream_op_is(q->op, OP_TRANSFERS))
 			at += ((q->len > 8 ? q->len : 8) + 63) & ~63u;
 	}
 	x->arena_used = at;

@@ -1,6 +1,7 @@
 #include "stream/certain.h"
 
 #include "core/base/uapi.h"
+#include "stream/optable.h"
 
 #define LINKS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
 
@@ -24,7 +25,7 @@ static bool always_fits(const struct stream *s, unsigned int obj)
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < s->nr_reqs; i++)
-		if (s->reqs[i].op == SOP_WRITE && s->reqs[i].fd.kind == FD_OBJ && s->reqs[i].fd.obj == obj)
+		if (stream_puts_into(&s->reqs[i], obj))
 			sum += s->reqs[i].len;
 	for (unsigned int i = 0; i < s->nr_steps; i++) {
 		const struct step *t = &s->steps[i];

@@ -3,7 +3,7 @@
  * A ring:   flags, entries - 1, CQ entries (2), task, unused
  * An object: kind and flags, its initial value (7, sign-extended)
  * A record: kind (see `kinds`) and
- *   request: SQE flags, descriptor, target as a distance (-128: none), flags of the operation,
+ *   request: SQE flags, descriptor, target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
  *            length or count or cancelled operation (3), value or offset or time (8)
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
  *
@@ -31,9 +31,9 @@ enum {
 	FILE_APPENDS = 1 << 18,
 };
 
-/* What the low six bits of a record's first byte mean. The first of several is written. */
+/* What the low seven bits of a record's first byte mean. The first of several is written. */
 /* clang-format off */
-static const uint8_t kinds[64] = {
+static const uint8_t kinds[128] = {
 	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
 	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
 	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_SUBMIT, REQ | SOP_NOP, REQ | SOP_READ,
@@ -43,6 +43,19 @@ static const uint8_t kinds[64] = {
 	REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
 	STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_WRITE, REQ | SOP_NOP, REQ | SOP_READ, REQ | SOP_WRITE,
+	REQ | SOP_WRITE, REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
+	STEP_SUBMIT, STEP_WAIT, STEP_WRITE, STEP_SUBMIT, STEP_CLOSE, STEP_CLOSE_RING, STEP_EXIT_THREAD,
+	STEP_EXIT_PROCESS,
+
+	REQ | SOP_FSYNC, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
+	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
+	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_SUBMIT, REQ | SOP_FALLOCATE, REQ | SOP_READ,
+	REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
+	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
+	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_ASYNC_CANCEL, REQ | SOP_ASYNC_CANCEL,
+	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
+	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
+	STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_WRITE, REQ | SOP_FSYNC, REQ | SOP_READV, REQ | SOP_WRITEV,
 	REQ | SOP_WRITE, REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
 	STEP_SUBMIT, STEP_WAIT, STEP_WRITE, STEP_SUBMIT, STEP_CLOSE, STEP_CLOSE_RING, STEP_EXIT_THREAD,
 	STEP_EXIT_PROCESS,
@@ -265,10 +278,16 @@ static unsigned int kind_of(const struct stream *s, const struct fdref *fd)
 /* Bounds what is written to a file, so that it stays within the limit of the language. */
 static void bound_file(struct reader *r, struct sreq *q)
 {
+	if (q->op == SOP_FTRUNCATE) {
+		q->len &= FILE_OFF - 1;
+		return;
+	}
 	q->len &= FILE_LEN - 1;
+	if (q->op == SOP_FALLOCATE)
+		q->off &= FILE_OFF - 1;
 	if (q->off != -1)
 		q->off &= FILE_OFF - 1;
-	if (q->op == SOP_READ || (q->off >= 0 && !(q->op_flags & RWF_APPEND)))
+	if (stream_op_is(q->op, OP_READS) || (q->off >= 0 && !(q->op_flags & RWF_APPEND)))
 		return;
 	if (r->appended[q->fd.obj] + q->len > FILE_APPENDS)
 		q->len = 0;
@@ -277,16 +296,39 @@ static void bound_file(struct reader *r, struct sreq *q)
 
 static void decode_transfer(struct reader *r, struct sreq *q, const uint8_t *b)
 {
-	unsigned int kind = kind_of(r->s, &q->fd);
+	unsigned int kind;
 
+	if (stream_op_is(q->op, OP_SIZES) && kind_of(r->s, &q->fd) != OBJ_FILE)
+		q->fd = (struct fdref){ .kind = FD_BAD };
+	kind = kind_of(r->s, &q->fd);
 	q->op_flags = flags_of(stream_ops[q->op].flags, b[4], true);
+	if (stream_ops[q->op].takes & FIELD_IOVS)
+		q->iovs = kind == OBJ_EVENTFD ? 1 : (uint8_t)(1 + b[3] % STREAM_MAX_IOVS);
 	q->len = fd_len_of(b + 5, kind == OBJ_EVENTFD);
-	if (q->op == SOP_WRITE && kind == OBJ_EVENTFD)
+	if (stream_op_is(q->op, OP_WRITES) && kind == OBJ_EVENTFD)
 		q->value = get(b + 8, 8);
 	if (kind == OBJ_FILE) {
-		q->off = (int32_t)get(b + 8, 4);
+		if (stream_ops[q->op].takes & FIELD_OFF)
+			q->off = (int32_t)get(b + 8, 4);
 		bound_file(r, q);
 	}
+}
+
+static void decode_move(struct reader *r, struct sreq *q, const uint8_t *b)
+{
+	unsigned int from;
+
+	if (kind_of(r->s, &q->fd) != OBJ_PIPE)
+		q->fd = (struct fdref){ .kind = FD_BAD };
+	q->in = fd_of(r->s, b[3]);
+	from = kind_of(r->s, &q->in);
+	if (from == OBJ_EVENTFD || (from == OBJ_FILE && q->op == SOP_TEE))
+		q->in = (struct fdref){ .kind = FD_BAD };
+	else if (from == OBJ_FILE)
+		q->in_off = (int32_t)get(b + 8, 4);
+	if (q->in_off != -1)
+		q->in_off &= FILE_OFF - 1;
+	q->len = len_of(b + 5);
 }
 
 static void decode_cancel(struct reader *r, struct sreq *q, const uint8_t *b)
@@ -317,7 +359,7 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		flags &= ~16u;
 	if (!(flags & 0x40))
 		flags &= ~4u;
-	if (!(flags & 0x80) || op == SOP_READ)
+	if (!(flags & 0x80) || stream_op_is(op, OP_READS))
 		flags &= ~32u;
 	q->op = (uint8_t)op;
 	q->sqe_flags = (uint8_t)flags_of(stream_sqe_flags, flags & 63, false);
@@ -326,8 +368,12 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		q->fd = fd_of(s, b[2]);
 	if (stream_ops[op].takes & FIELD_TARGET && (int8_t)b[3] != -128 && target >= 0 && target < STREAM_MAX_REQS)
 		q->target = (uint8_t)target;
-	if (op == SOP_READ || op == SOP_WRITE) {
+	if (stream_op_is(op, OP_MOVES)) {
+		decode_move(r, q, b);
+	} else if (stream_ops[op].takes & FIELD_LEN) {
 		decode_transfer(r, q, b);
+	} else if (op == SOP_FSYNC) {
+		q->op_flags = flags_of(stream_ops[op].flags, b[4], true);
 	} else if (op == SOP_ASYNC_CANCEL) {
 		decode_cancel(r, q, b);
 	} else if (op == SOP_POLL_ADD) {
@@ -359,7 +405,13 @@ static void encode_req(const struct stream *s, unsigned int i, uint8_t *b)
 	b[3] = q->target == STREAM_NONE ? 0x80 : (uint8_t)(q->target - (int)i);
 	b[4] = mask_of(q->op == SOP_POLL_ADD ? stream_poll_events : stream_ops[q->op].flags, q->op_flags,
 		       q->op != SOP_POLL_ADD);
-	if (q->op == SOP_READ || q->op == SOP_WRITE) {
+	if (q->iovs)
+		b[3] = q->iovs - 1;
+	if (stream_op_is(q->op, OP_MOVES)) {
+		b[3] = fd_byte(&q->in);
+		put_len(b + 5, q->len);
+		put(b + 8, 4, (uint64_t)q->in_off);
+	} else if (stream_ops[q->op].takes & FIELD_LEN) {
 		put_fd_len(b + 5, q->len, kind == OBJ_EVENTFD);
 		put(b + 8, kind == OBJ_EVENTFD ? 8 : 4, kind == OBJ_EVENTFD ? q->value : (uint64_t)q->off);
 	} else if (q->op == SOP_ASYNC_CANCEL) {
@@ -524,7 +576,7 @@ void stream_decode(const uint8_t *bytes, size_t n, struct stream *out)
 		unsigned int kind;
 
 		next(&r, b, CODEC_RECORD);
-		kind = kinds[b[0] & 63];
+		kind = kinds[b[0] & 127];
 		if (!(kind & REQ)) {
 			if (out->nr_steps < STREAM_MAX_STEPS)
 				decode_step(&r, kind, b);

@@ -13,11 +13,11 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop",	  "pipe_read", "pipe_write", "event_read", "event_write", "file_read", "file_write",
-	"poll",	  "timeout",   "remove",     "cancel",	   "chain",	  "hard",      "link_timeout",
-	"async",  "bad_fd",    "zero",	     "big",	   "nowait",	  "position",  "count",
-	"wide",	  "prep",      "open_chain", "overflow",   "shared",	  "close",     "look",
-	"direct", "wait",      "drain",	     "skip",	   "shape",
+	"nop",		"pipe_read", "pipe_write", "event_read", "event_write", "file_read", "file_write", "poll",
+	"timeout",	"remove",    "cancel",	   "fsync",	 "resize",	"splice",    "chain",	   "hard",
+	"link_timeout", "async",     "bad_fd",	   "zero",	 "big",		"nowait",    "position",   "count",
+	"wide",		"prep",	     "open_chain", "overflow",	 "shared",	"close",     "look",	   "direct",
+	"wait",		"drain",     "skip",	   "vector",	 "shape",
 };
 
 /* Requests that a coupled stream has at least. */
@@ -26,7 +26,8 @@ enum { DEEP = 10 };
 static const uint16_t default_weight[GEN_FEATURES] = {
 	[GEN_NOP] = 12,	       [GEN_PIPE_READ] = 22,	 [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
 	[GEN_EVENT_WRITE] = 7, [GEN_FILE_READ] = 5,	 [GEN_FILE_WRITE] = 7,	[GEN_POLL] = 12,
-	[GEN_TIMEOUT] = 10,    [GEN_REMOVE] = 4,	 [GEN_CANCEL] = 16,	[GEN_CHAIN] = 450,
+	[GEN_TIMEOUT] = 10,    [GEN_REMOVE] = 4,	 [GEN_CANCEL] = 16,	[GEN_FSYNC] = 4,
+	[GEN_RESIZE] = 3,      [GEN_SPLICE] = 6,	 [GEN_VECTOR] = 60,	[GEN_CHAIN] = 450,
 	[GEN_HARD] = 330,      [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,
 	[GEN_ZERO] = 25,       [GEN_BIG] = 50,		 [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,
 	[GEN_COUNT] = 60,      [GEN_WIDE] = 150,	 [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25,
@@ -45,7 +46,7 @@ void generate_options_init(struct generate_options *opt)
 		.exit_process = 12,
 		.close_ring = 12,
 		.slow = 200,
-		.coupled = 650,
+		.coupled = 700,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
 }
@@ -164,6 +165,15 @@ static void add_object(struct gen *g, enum obj_kind kind)
 	g->s->nr_objs++;
 }
 
+static unsigned int nr_of(const struct gen *g, enum obj_kind kind)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < g->s->nr_objs; i++)
+		n += g->s->objs[i].kind == kind;
+	return n;
+}
+
 /* One object, or two; what would need others is switched off. */
 static void few_objects(struct gen *g)
 {
@@ -189,6 +199,12 @@ static void few_objects(struct gen *g)
 	for (unsigned int k = 0; k < 3; k++)
 		if (!(on & 1u << k))
 			g->weight[kinds[k].ops[0]] = g->weight[kinds[k].ops[1]] = 0;
+	if (!nr_of(g, OBJ_FILE))
+		g->weight[GEN_RESIZE] = 0;
+	if (g->weight[GEN_SPLICE] && nr_of(g, OBJ_PIPE) && prng_chance(&g->p, 1, 5))
+		add_object(g, OBJ_PIPE);
+	else
+		g->weight[GEN_SPLICE] = 0;
 }
 
 /* What stands alone becomes rare. */
@@ -197,6 +213,7 @@ static void few_loners(struct gen *g)
 	unsigned int ops = 0;
 
 	g->weight[GEN_NOP] /= 4;
+	g->weight[GEN_FSYNC] /= 2;
 	g->weight[GEN_TIMEOUT] /= 2;
 	g->weight[GEN_BAD_FD] /= 2;
 	g->weight[GEN_CANCEL] *= 2;
@@ -209,16 +226,21 @@ static void few_loners(struct gen *g)
 
 static void all_objects(struct gen *g)
 {
+	bool splices = g->weight[GEN_SPLICE];
 	bool pipes = g->weight[GEN_PIPE_READ] || g->weight[GEN_PIPE_WRITE] || g->weight[GEN_POLL];
 	bool events = g->weight[GEN_EVENT_READ] || g->weight[GEN_EVENT_WRITE];
 	unsigned int n = 1 + prng_below(&g->p, 3);
 
+	if (!pipes || (splices && n < 2 && prng_chance(&g->p, 1, 2)))
+		g->weight[GEN_SPLICE] = 0;
+	if (g->weight[GEN_SPLICE] && n < 2)
+		n = 2;
 	for (unsigned int i = 0; pipes && i < n; i++)
 		add_object(g, OBJ_PIPE);
 	n = 1 + prng_below(&g->p, 2);
 	for (unsigned int i = 0; events && i < n; i++)
 		add_object(g, OBJ_EVENTFD);
-	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE])
+	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE] || g->weight[GEN_RESIZE])
 		add_object(g, OBJ_FILE);
 }
 

@@ -22,6 +22,9 @@ enum gen_feature {
 	GEN_TIMEOUT,
 	GEN_REMOVE,
 	GEN_CANCEL,
+	GEN_FSYNC,
+	GEN_RESIZE, /* fallocate, ftruncate */
+	GEN_SPLICE, /* and tee */
 	GEN_OPS,
 	/* the rest: chances in 1000 */
 	GEN_CHAIN = GEN_OPS, /* a chain of several requests */
@@ -45,6 +48,7 @@ enum gen_feature {
 	GEN_WAIT, /* after a submit what is owed is waited for */
 	GEN_DRAIN, /* a request has IOSQE_IO_DRAIN */
 	GEN_SKIP, /* a request has IOSQE_CQE_SKIP_SUCCESS */
+	GEN_VECTOR, /* a transfer is a vectored one */
 	GEN_SHAPE, /* what comes next is one of the shapes of stream/generate_shape.c */
 	GEN_FEATURES,
 };

@@ -116,6 +116,63 @@ static void gen_file(struct gen *g, struct sreq *r, bool read)
 	}
 }
 
+/* Mostly of a file; of others it is refused, and goes on with its chain all the same. */
+static void gen_fsync(struct gen *g, struct sreq *r)
+{
+	bool file = prng_chance(&g->p, 3, 4), data = prng_chance(&g->p, 1, 4);
+
+	r->fd = gen_fd(g, file ? OBJ_FILE : OBJ_KINDS);
+	if (r->fd.kind == FD_BAD && g->s->nr_objs)
+		r->fd = gen_fd(g, OBJ_KINDS);
+	r->op = SOP_FSYNC;
+	r->op_flags = data ? IORING_FSYNC_DATASYNC : 0;
+}
+
+static void gen_resize(struct gen *g, struct sreq *r)
+{
+	static const uint16_t sizes[] = { 0, 100, 512, 4096, 5000, 8192 };
+	static const uint16_t offs[] = { 0, 100, 4096, 6000 };
+	unsigned int size = sizes[prng_below(&g->p, 6)], off = offs[prng_below(&g->p, 4)];
+	bool cuts = prng_chance(&g->p, 1, 2);
+
+	r->fd = gen_fd(g, OBJ_FILE);
+	r->op = cuts ? SOP_FTRUNCATE : SOP_FALLOCATE;
+	r->len = size || cuts || gen_chance(g, GEN_ZERO) ? size : 512;
+	if (!cuts && r->fd.kind == FD_OBJ)
+		r->off = off;
+}
+
+/* From one pipe to another, rarely to itself, or by the wrong end; or from a file. */
+static void gen_splice(struct gen *g, struct sreq *r)
+{
+	bool file = prng_chance(&g->p, 1, 8), tee = prng_chance(&g->p, 1, 4), odd = prng_chance(&g->p, 1, 24);
+
+	r->op = tee && !file ? SOP_TEE : SOP_SPLICE;
+	r->len = gen_len(g);
+	r->fd = gen_fd(g, OBJ_PIPE);
+	r->in = gen_fd(g, file ? OBJ_FILE : OBJ_PIPE);
+	if (r->in.kind == FD_BAD && file)
+		r->in = gen_fd(g, OBJ_PIPE);
+	if (kind_of(g, &r->in) == OBJ_FILE)
+		r->in_off = prng_chance(&g->p, 1, 4) ? -1 : (int)prng_below(&g->p, 600);
+	for (unsigned int i = 0;
+	     i < 4 && r->in.kind == FD_OBJ && r->fd.kind == FD_OBJ && r->in.obj == r->fd.obj && !odd; i++)
+		r->fd = gen_fd(g, OBJ_PIPE);
+	if (r->fd.kind == FD_OBJ)
+		r->fd.end = odd && prng_chance(&g->p, 1, 2) ? END_OUT : END_IN;
+}
+
+/* The same in pieces. */
+static void gen_vector(struct gen *g, struct sreq *r)
+{
+	unsigned int n = prng_range(&g->p, 1, 4);
+
+	if (!stream_op_is(r->op, OP_TRANSFERS) || !gen_chance(g, GEN_VECTOR))
+		return;
+	r->op = r->op == SOP_READ ? SOP_READV : SOP_WRITEV;
+	r->iovs = kind_of(g, &r->fd) == OBJ_EVENTFD ? 1 : (uint8_t)n;
+}
+
 static void gen_poll(struct gen *g, struct sreq *r)
 {
 	static const uint8_t masks[] = { POLLIN, POLLIN, POLLIN, POLLOUT, POLLIN | POLLOUT, POLLHUP, POLLPRI };
@@ -239,10 +296,20 @@ static void gen_op(struct gen *g, struct sreq *r)
 	case GEN_CANCEL:
 		gen_cancel(g, r);
 		break;
+	case GEN_FSYNC:
+		gen_fsync(g, r);
+		break;
+	case GEN_RESIZE:
+		gen_resize(g, r);
+		break;
+	case GEN_SPLICE:
+		gen_splice(g, r);
+		break;
 	default:
 		r->op = SOP_NOP;
 		break;
 	}
+	gen_vector(g, r);
 }
 
 void gen_request(struct gen *g, struct sreq *r, bool timer)
@@ -278,8 +345,8 @@ static bool may_linger(const struct gen *g, const struct sreq *r)
 {
 	bool file = r->fd.kind == FD_OBJ && g->s->objs[r->fd.obj].kind == OBJ_FILE;
 
-	return (r->sqe_flags & IOSQE_ASYNC) || r->op == SOP_TIMEOUT || r->op == SOP_POLL_ADD ||
-	       (r->op == SOP_READ && r->fd.kind == FD_OBJ && !file);
+	return stream_is_async(r) || r->op == SOP_TIMEOUT || r->op == SOP_POLL_ADD ||
+	       (stream_op_is(r->op, OP_READS) && r->fd.kind == FD_OBJ && !file);
 }
 
 /* In coupled streams: one of the last few that may still be there. */

@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0xa9f801e8de713c51ull;
+static const uint64_t pinned = 0x90965773d0e30fafull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
@@ -170,10 +170,12 @@ static void test_statistics(void)
 		count_stream(&c);
 	}
 	for (unsigned int op = 0; op < SOP_NR; op++) {
-		bool ok = CHECK_OP(c.op[op], >, 300u) && CHECK_OP(c.linked_op[op], >, 150u);
+		bool rare = op >= SOP_FSYNC;
+		unsigned int least = rare ? 50 : 300;
+		bool ok = CHECK_OP(c.op[op], >, least) && CHECK_OP(c.linked_op[op], >, least / 2);
 
 		if (op != SOP_LINK_TIMEOUT)
-			ok = CHECK_OP(c.async_op[op], >, 40u) && ok;
+			ok = CHECK_OP(c.async_op[op], >, least / 8) && ok;
 		if (!ok)
 			printf("... of %s\n", stream_ops[op].word);
 	}
@@ -246,7 +248,7 @@ static void test_deep(void)
 		stream_generate(seed, &opt, &s);
 		coupled += stream_largest_group(&s) >= 8;
 	}
-	CHECK_OP(coupled, >=, 1400u);
+	CHECK_OP(coupled, >=, 1250u);
 }
 
 /* What some planted bugs need, and chance alone makes too rarely: how many of 2,000 streams have it. */

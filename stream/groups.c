@@ -32,16 +32,10 @@ static void couple(struct sets *u, unsigned int a, unsigned int b)
 		u->parent[a] = (uint8_t)b;
 }
 
-static bool transfers(const struct sreq *r)
-{
-	return r->op == SOP_READ || r->op == SOP_WRITE;
-}
-
 /* A canceller by descriptor holds it itself: others of its kind find it by that. */
 static bool holds_fd(const struct sreq *r)
 {
-	return transfers(r) || r->op == SOP_POLL_ADD ||
-	       (r->op == SOP_ASYNC_CANCEL && (r->op_flags & IORING_ASYNC_CANCEL_FD));
+	return stream_op_is(r->op, OP_HOLDS) || (r->op == SOP_ASYNC_CANCEL && (r->op_flags & IORING_ASYNC_CANCEL_FD));
 }
 
 static bool same_fd(const struct fdref *a, const struct fdref *b)
@@ -98,16 +92,33 @@ static void couple_steps(struct sets *u)
 	}
 }
 
+bool stream_is_spliced(const struct stream *s, unsigned int obj)
+{
+	for (unsigned int i = 0; i < s->nr_reqs; i++) {
+		const struct sreq *r = &s->reqs[i];
+
+		if (stream_op_is(r->op, OP_MOVES) &&
+		    ((r->fd.kind == FD_OBJ && r->fd.obj == obj) || (r->in.kind == FD_OBJ && r->in.obj == obj)))
+			return true;
+	}
+	return false;
+}
+
 static void couple_objects(struct sets *u)
 {
 	uint8_t user[STREAM_MAX_OBJS];
 
+	bool spliced[STREAM_MAX_OBJS];
+
 	memset(user, STREAM_NONE, sizeof(user));
+	for (unsigned int i = 0; i < u->s->nr_objs; i++)
+		spliced[i] = stream_is_spliced(u->s, i);
 	for (unsigned int i = 0; i < u->s->nr_reqs; i++) {
 		const struct sreq *r = &u->s->reqs[i];
 		bool file = r->fd.kind == FD_OBJ && u->s->objs[r->fd.obj].kind == OBJ_FILE;
 
-		if (r->fd.kind != FD_OBJ || !(transfers(r) || (r->op == SOP_POLL_ADD && !file)))
+		if (r->fd.kind != FD_OBJ || spliced[r->fd.obj] ||
+		    !(stream_op_is(r->op, OP_TRANSFERS | OP_SIZES) || (r->op == SOP_POLL_ADD && !file)))
 			continue;
 		if (user[r->fd.obj] != STREAM_NONE)
 			couple(u, user[r->fd.obj], i);

@@ -33,8 +33,9 @@ static bool same_obj(const struct obj *a, const struct obj *b)
 static bool same_req(const struct sreq *a, const struct sreq *b)
 {
 	return a->op == b->op && a->sqe_flags == b->sqe_flags && same_fd(&a->fd, &b->fd) && a->target == b->target &&
-	       a->cancel_op == b->cancel_op && a->len == b->len && a->off == b->off && a->op_flags == b->op_flags &&
-	       a->count == b->count && a->value == b->value && a->ts == b->ts;
+	       a->cancel_op == b->cancel_op && same_fd(&a->in, &b->in) && a->in_off == b->in_off && a->len == b->len &&
+	       a->iovs == b->iovs && a->off == b->off && a->op_flags == b->op_flags && a->count == b->count &&
+	       a->value == b->value && a->ts == b->ts;
 }
 
 static bool same_step(const struct step *a, const struct step *b)

@@ -25,6 +25,7 @@ enum {
 	STREAM_MAX_REQS = 128,
 	STREAM_MAX_STEPS = 120,
 	STREAM_MAX_LEN = 1 << 20, /* bytes of one transfer; also of a file and a pipe */
+	STREAM_MAX_IOVS = 8, /* pieces of one transfer */
 	STREAM_MAX_ALTS = 6, /* alternatives of an expectation */
 	STREAM_MAX_DECISIONS = 16384,
 	STREAM_POOL = 16384, /* bytes of comments */
@@ -101,6 +102,13 @@ enum stream_op {
 	SOP_TIMEOUT_REMOVE,
 	SOP_LINK_TIMEOUT,
 	SOP_ASYNC_CANCEL,
+	SOP_FSYNC,
+	SOP_FALLOCATE,
+	SOP_FTRUNCATE,
+	SOP_READV,
+	SOP_WRITEV,
+	SOP_SPLICE,
+	SOP_TEE,
 	SOP_NR,
 };
 
@@ -111,14 +119,17 @@ struct sreq {
 	char name[STREAM_NAME];
 	uint8_t op; /* enum stream_op */
 	uint8_t sqe_flags; /* IOSQE_* */
-	struct fdref fd; /* READ WRITE POLL_ADD; ASYNC_CANCEL by fd */
+	struct fdref fd; /* of those whose row takes it; ASYNC_CANCEL by fd */
+	struct fdref in; /* SPLICE TEE: where the bytes come from; fd is where they go */
 	uint8_t target; /* ASYNC_CANCEL TIMEOUT_REMOVE: index of the request meant, STREAM_NONE: matches nothing */
 	uint8_t cancel_op; /* ASYNC_CANCEL by op: enum stream_op */
-	uint32_t len; /* READ WRITE */
-	int64_t off; /* READ WRITE: file offset; -1: the file's own position */
-	uint32_t op_flags; /* rw_flags, poll events (POLL*), timeout flags, cancel flags */
+	uint32_t len; /* READ WRITE READV WRITEV FALLOCATE SPLICE TEE; FTRUNCATE: the new size */
+	uint8_t iovs; /* READV WRITEV: the buffer is given in so many pieces */
+	int64_t off; /* READ WRITE READV WRITEV: file offset; -1: the file's own position. FALLOCATE: file offset */
+	int64_t in_off; /* SPLICE from a file: offset; -1: the file's own position */
+	uint32_t op_flags; /* rw_flags, fsync flags, poll events (POLL*), timeout flags, cancel flags */
 	uint32_t count; /* TIMEOUT: completions, 0: pure timeout */
-	uint64_t value; /* WRITE to an eventfd */
+	uint64_t value; /* WRITE WRITEV to an eventfd */
 	uint64_t ts; /* TIMEOUT LINK_TIMEOUT: nanoseconds, relative */
 	struct expect expect;
 	uint32_t comment, tail;
@@ -203,6 +214,12 @@ unsigned int stream_step_of(const struct stream *s, unsigned int req);
  * IOSQE_IO_HARDLINK. First and last request of the chain `req` is in (both equal when it is alone). */
 unsigned int stream_chain_first(const struct stream *s, unsigned int req);
 unsigned int stream_chain_last(const struct stream *s, unsigned int req);
+
+/* Piece i of a transfer of `len` bytes in n pieces begins here; piece n: where the last one ends. */
+static inline uint32_t stream_piece(uint32_t len, unsigned int n, unsigned int i)
+{
+	return (uint32_t)((uint64_t)len * i / n);
+}
 
 static inline uint64_t stream_user_data(unsigned int req)
 {

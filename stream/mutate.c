@@ -271,6 +271,9 @@ static bool splice_step(struct mutation *m)
 	for (unsigned int i = 0; i < from->nr_reqs; i++)
 		if (kept[i].fd.kind == FD_OBJ)
 			kept[i].fd = some_fd(m, o->objs[kept[i].fd.obj].kind, kept[i].fd.end);
+	for (unsigned int i = 0; i < from->nr_reqs; i++)
+		if (kept[i].in.kind == FD_OBJ)
+			kept[i].in = some_fd(m, o->objs[kept[i].in.obj].kind, kept[i].in.end);
 	t.ring = (uint8_t)pick(m, m->s->nr_rings);
 	t.task = m->s->rings[t.ring].task;
 	at = pick(m, m->s->nr_steps + 1u);
@@ -301,7 +304,7 @@ static bool change_number(struct mutation *m)
 		return false;
 	/* An eventfd moves 8 bytes or nothing: there it is the value. */
 	if (q->fd.kind == FD_OBJ && m->s->objs[q->fd.obj].kind == OBJ_EVENTFD)
-		q->value = q->op == SOP_WRITE ? UINT64_MAX - 1 - pick(m, 2) : 0;
+		q->value = stream_op_is(q->op, OP_WRITES) ? UINT64_MAX - 1 - pick(m, 2) : 0;
 	else
 		q->len = lens[pick(m, sizeof(lens) / sizeof(lens[0]))];
 	return true;

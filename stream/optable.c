@@ -112,28 +112,49 @@ static const struct stream_word cancel_flags[] = {
 	{ NULL, 0 },
 };
 
+static const struct stream_word fsync_flags[] = {
+	{ "datasync", IORING_FSYNC_DATASYNC },
+	{ NULL, 0 },
+};
+
 #define RWF_BITS (RWF_NOWAIT | RWF_APPEND | RWF_DSYNC | RWF_SYNC)
 #define TIMEOUT_BITS (IORING_TIMEOUT_ETIME_SUCCESS | IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME)
 #define CANCEL_BITS (IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL | AU_ASYNC_CANCEL_USERDATA)
 
 const struct stream_oprow stream_ops[SOP_NR] = {
-	[SOP_NOP] = { "nop", IORING_OP_NOP, 0, 0, no_flags, 0 },
+	[SOP_NOP] = { "nop", IORING_OP_NOP, 0, 0, no_flags, 0, 0 },
 	[SOP_READ] = { "read", IORING_OP_READ, FIELD_FD | FIELD_LEN | FIELD_OFF, FIELD_FD | FIELD_LEN, rw_flags,
-		       RWF_BITS },
+		       RWF_BITS, OP_READS | OP_HOLDS },
 	[SOP_WRITE] = { "write", IORING_OP_WRITE, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE, FIELD_FD | FIELD_LEN,
-			rw_flags, RWF_BITS },
+			rw_flags, RWF_BITS, OP_WRITES | OP_HOLDS },
 	[SOP_POLL_ADD] = { "poll_add", IORING_OP_POLL_ADD, FIELD_FD | FIELD_EVENTS, FIELD_FD | FIELD_EVENTS, no_flags,
-			   0 },
-	[SOP_TIMEOUT] = { "timeout", IORING_OP_TIMEOUT, FIELD_TS | FIELD_COUNT, FIELD_TS, timeout_flags, TIMEOUT_BITS },
-	[SOP_TIMEOUT_REMOVE] = { "timeout_remove", IORING_OP_TIMEOUT_REMOVE, FIELD_TARGET, FIELD_TARGET, no_flags, 0 },
-	[SOP_LINK_TIMEOUT] = { "link_timeout", IORING_OP_LINK_TIMEOUT, FIELD_TS, FIELD_TS, timeout_flags,
-			       TIMEOUT_BITS },
+			   0, OP_HOLDS },
+	[SOP_TIMEOUT] = { "timeout", IORING_OP_TIMEOUT, FIELD_TS | FIELD_COUNT, FIELD_TS, timeout_flags, TIMEOUT_BITS,
+			  0 },
+	[SOP_TIMEOUT_REMOVE] = { "timeout_remove", IORING_OP_TIMEOUT_REMOVE, FIELD_TARGET, FIELD_TARGET, no_flags, 0,
+				 0 },
+	[SOP_LINK_TIMEOUT] = { "link_timeout", IORING_OP_LINK_TIMEOUT, FIELD_TS, FIELD_TS, timeout_flags, TIMEOUT_BITS,
+			       0 },
 	[SOP_ASYNC_CANCEL] = { "cancel", IORING_OP_ASYNC_CANCEL, FIELD_TARGET | FIELD_FD | FIELD_OP, 0, cancel_flags,
-			       CANCEL_BITS },
+			       CANCEL_BITS, 0 },
+	[SOP_FSYNC] = { "fsync", IORING_OP_FSYNC, FIELD_FD, FIELD_FD, fsync_flags, IORING_FSYNC_DATASYNC,
+			OP_HOLDS | OP_FORCED | OP_KEEPS },
+	[SOP_FALLOCATE] = { "fallocate", IORING_OP_FALLOCATE, FIELD_FD | FIELD_LEN | FIELD_OFF, FIELD_FD | FIELD_LEN,
+			    no_flags, 0, OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES },
+	[SOP_FTRUNCATE] = { "ftruncate", AU_OP_FTRUNCATE, FIELD_FD | FIELD_LEN, FIELD_FD | FIELD_LEN, no_flags, 0,
+			    OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES },
+	[SOP_READV] = { "readv", IORING_OP_READV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_IOVS, FIELD_FD | FIELD_LEN,
+			rw_flags, RWF_BITS, OP_READS | OP_HOLDS },
+	[SOP_WRITEV] = { "writev", IORING_OP_WRITEV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE | FIELD_IOVS,
+			 FIELD_FD | FIELD_LEN, rw_flags, RWF_BITS, OP_WRITES | OP_HOLDS },
+	[SOP_SPLICE] = { "splice", IORING_OP_SPLICE, FIELD_FD | FIELD_IN | FIELD_LEN | FIELD_IN_OFF,
+			 FIELD_FD | FIELD_IN | FIELD_LEN, no_flags, 0, OP_MOVES | OP_HOLDS | OP_FORCED },
+	[SOP_TEE] = { "tee", IORING_OP_TEE, FIELD_FD | FIELD_IN | FIELD_LEN, FIELD_FD | FIELD_IN | FIELD_LEN, no_flags,
+		      0, OP_MOVES | OP_HOLDS | OP_FORCED },
 };
 
 const char *const stream_field_words[FIELDS] = {
-	"fd", "len", "off", "value", "events", "ts", "count", "target", "op",
+	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs", "in", "in_off",
 };
 
 uint32_t stream_word_bits(const struct stream_word *table)
@@ -171,10 +192,11 @@ unsigned int stream_op_find(const char *word, size_t len)
 	return op;
 }
 
-/* What a transfer does not take, by the kind of its object: only files have offsets, only eventfds have values. */
+/* What a transfer does not take, by the kind of its object: only files have offsets, only eventfds have values, and these
+ * are moved in one piece (each piece would be a write of its own). */
 static const uint16_t kind_lacks[OBJ_KINDS + 1] = {
 	[OBJ_PIPE] = FIELD_OFF | FIELD_VALUE,
-	[OBJ_EVENTFD] = FIELD_OFF,
+	[OBJ_EVENTFD] = FIELD_OFF | FIELD_IOVS,
 	[OBJ_FILE] = FIELD_VALUE,
 	[OBJ_KINDS] = FIELD_OFF | FIELD_VALUE,
 };
@@ -194,6 +216,28 @@ uint32_t stream_op_needs(unsigned int op, unsigned int obj_kind)
 		needs |= stream_ops[op].takes & FIELD_VALUE;
 	}
 	return needs;
+}
+
+static bool names(const struct fdref *fd, unsigned int obj)
+{
+	return fd->kind == FD_OBJ && fd->obj == obj;
+}
+
+bool stream_takes_from(const struct sreq *r, unsigned int obj)
+{
+	if (stream_op_is(r->op, OP_MOVES))
+		return r->op == SOP_SPLICE && names(&r->in, obj);
+	return stream_op_is(r->op, OP_READS) && names(&r->fd, obj);
+}
+
+bool stream_puts_into(const struct sreq *r, unsigned int obj)
+{
+	return stream_op_is(r->op, OP_WRITES | OP_MOVES) && names(&r->fd, obj);
+}
+
+bool stream_is_async(const struct sreq *r)
+{
+	return (r->sqe_flags & IOSQE_ASYNC) || stream_op_is(r->op, OP_FORCED);
 }
 
 bool stream_cancel_by_target(uint32_t flags)

@@ -26,7 +26,22 @@ enum stream_field {
 	FIELD_COUNT = 1 << 6,
 	FIELD_TARGET = 1 << 7,
 	FIELD_OP = 1 << 8,
-	FIELDS = 9,
+	FIELD_IOVS = 1 << 9,
+	FIELD_IN = 1 << 10,
+	FIELD_IN_OFF = 1 << 11,
+	FIELDS = 12,
+};
+
+/* What kind of operation it is, for all who need not know which. */
+enum stream_trait {
+	OP_READS = 1 << 0, /* from its descriptor into its own buffer */
+	OP_WRITES = 1 << 1, /* the other way */
+	OP_HOLDS = 1 << 2, /* holds the file of its descriptor once it is issued: a cancel by descriptor finds it */
+	OP_FORCED = 1 << 3, /* always run by a worker */
+	OP_KEEPS = 1 << 4, /* its own result severs no chain */
+	OP_SIZES = 1 << 5, /* changes the size of a file; on files only */
+	OP_MOVES = 1 << 6, /* bytes from another descriptor into its own, which is a pipe */
+	OP_TRANSFERS = OP_READS | OP_WRITES,
 };
 
 /* One operation. */
@@ -36,6 +51,7 @@ struct stream_oprow {
 	uint16_t takes, needs; /* enum stream_field */
 	const struct stream_word *flags; /* bits of op_flags that are written as words of their own */
 	uint32_t flag_bits; /* all of them */
+	uint8_t traits; /* enum stream_trait */
 };
 
 extern const struct stream_oprow stream_ops[SOP_NR];
@@ -63,6 +79,18 @@ unsigned int stream_op_find(const char *word, size_t len);
 /* The fields that an operation takes and needs when its descriptor is an object of that kind (OBJ_KINDS: `none`). */
 uint32_t stream_op_takes(unsigned int op, unsigned int obj_kind);
 uint32_t stream_op_needs(unsigned int op, unsigned int obj_kind);
+
+static inline bool stream_op_is(unsigned int op, unsigned int traits)
+{
+	return stream_ops[op].traits & traits;
+}
+
+/* Does it take bytes out of that object, or put bytes into it? Pipes and eventfds; which end is not asked. */
+bool stream_takes_from(const struct sreq *r, unsigned int obj);
+bool stream_puts_into(const struct sreq *r, unsigned int obj);
+
+/* Asked for by IOSQE_ASYNC, or by its operation: the first attempt is a worker's. */
+bool stream_is_async(const struct sreq *r);
 
 /* Whether a cancel with these flags (IORING_ASYNC_CANCEL_*) looks at its target. */
 bool stream_cancel_by_target(uint32_t flags);

@@ -122,8 +122,9 @@ static bool chain_may_block(const struct analysis *a, unsigned int first, unsign
 		const struct sreq *r = &a->s->reqs[i];
 		const struct obj *o = obj_of(a->s, &r->fd);
 
-		in_worker |= (r->sqe_flags & IOSQE_ASYNC) || (o && o->kind != OBJ_PIPE);
-		waits |= (r->op == SOP_READ || r->op == SOP_WRITE) && o && o->kind != OBJ_FILE;
+		in_worker |= stream_is_async(r) || (o && o->kind != OBJ_PIPE);
+		waits |= stream_op_is(r->op, OP_MOVES) ||
+			 (stream_op_is(r->op, OP_TRANSFERS) && o && o->kind != OBJ_FILE);
 	}
 	return end - first > 1 && in_worker && waits;
 }
@@ -154,7 +155,7 @@ static bool sure_write(const struct analysis *a, unsigned int i, unsigned int fi
 	if (t->ring != a->ring && (a->s->rings[t->ring].flags & IORING_SETUP_DEFER_TASKRUN))
 		return false;
 	for (unsigned int k = first; k < end; k++)
-		if (a->unfit[k] || !a->taken[k] || (a->s->reqs[k].sqe_flags & IOSQE_ASYNC))
+		if (a->unfit[k] || !a->taken[k] || stream_is_async(&a->s->reqs[k]))
 			return false;
 	for (unsigned int k = first; k < i; k++)
 		if (a->s->reqs[k].op != SOP_NOP)
@@ -176,18 +177,32 @@ static void count_write(struct traffic *t, const struct obj *o, uint32_t len, ui
 		t->put_sure = add(t->put_sure, n);
 }
 
+static void count_move(struct analysis *a, const struct sreq *r)
+{
+	if (r->fd.kind == FD_OBJ)
+		count_write(&a->traffic[r->fd.obj], &a->s->objs[r->fd.obj], r->len, 0, false);
+	if (r->in.kind != FD_OBJ)
+		return;
+	a->traffic[r->in.obj].readers++;
+	a->traffic[r->in.obj].take_max = add(a->traffic[r->in.obj].take_max, r->len);
+}
+
 static void count_req(struct analysis *a, unsigned int i, unsigned int first, unsigned int end)
 {
 	const struct sreq *r = &a->s->reqs[i];
 	const struct obj *o = obj_of(a->s, &r->fd);
 	struct traffic *t;
 
-	if (!o || (o->kind == OBJ_PIPE && (r->fd.end == END_IN) != (r->op == SOP_WRITE)))
+	if (stream_op_is(r->op, OP_MOVES)) {
+		count_move(a, r);
+		return;
+	}
+	if (!o || (o->kind == OBJ_PIPE && (r->fd.end == END_IN) != stream_op_is(r->op, OP_WRITES)))
 		return;
 	t = &a->traffic[r->fd.obj];
-	if (r->op == SOP_WRITE) {
+	if (stream_op_is(r->op, OP_WRITES)) {
 		count_write(t, o, r->len, r->value, sure_write(a, i, first, end));
-	} else if (r->op == SOP_READ) {
+	} else if (stream_op_is(r->op, OP_READS)) {
 		t->readers++;
 		t->take_max = add(t->take_max, r->len);
 	}
@@ -277,15 +292,17 @@ static bool fails(const struct stream *s, const struct sreq *r)
 {
 	const struct obj *o = obj_of(s, &r->fd);
 
-	if (r->op == SOP_POLL_ADD)
+	if (r->op == SOP_POLL_ADD || stream_op_is(r->op, OP_KEEPS))
 		return !o;
-	if (r->op != SOP_READ && r->op != SOP_WRITE)
+	if (stream_op_is(r->op, OP_MOVES))
+		return !o || r->in.kind != FD_OBJ;
+	if (!stream_op_is(r->op, OP_TRANSFERS))
 		return false;
 	if (!o)
 		return true;
 	if (o->kind == OBJ_PIPE)
-		return (r->fd.end == END_IN) != (r->op == SOP_WRITE);
-	return o->kind == OBJ_EVENTFD && r->op == SOP_READ && r->len < 8;
+		return (r->fd.end == END_IN) != stream_op_is(r->op, OP_WRITES);
+	return o->kind == OBJ_EVENTFD && stream_op_is(r->op, OP_READS) && r->len < 8;
 }
 
 /* Once issued, it surely ends. */
@@ -299,18 +316,24 @@ static bool ends(const struct analysis *a, const struct sreq *r)
 		return r->ts <= SHORT_NS;
 	case SOP_READ:
 	case SOP_WRITE:
+	case SOP_READV:
+	case SOP_WRITEV:
 	case SOP_POLL_ADD:
+	case SOP_SPLICE:
+	case SOP_TEE:
 		if (t && t->closed)
 			return false;
 		if (fails(a->s, r))
 			return true;
+		if (stream_op_is(r->op, OP_MOVES))
+			return false;
 		if (r->op == SOP_POLL_ADD)
 			return poll_ends(t, o, r);
 		if (o->kind == OBJ_FILE || (r->len == 0 && o->kind == OBJ_PIPE))
 			return true;
 		if (r->op_flags)
 			return false;
-		return r->op == SOP_READ ? read_ends(t, o, r) : fits(t, o);
+		return stream_op_is(r->op, OP_READS) ? read_ends(t, o, r) : fits(t, o);
 	default:
 		return true;
 	}
@@ -323,14 +346,14 @@ static bool timed_out(const struct analysis *a, unsigned int i, unsigned int end
 	const struct sreq *r = &a->s->reqs[i];
 	const struct obj *o = obj_of(a->s, &r->fd);
 
-	if ((r->sqe_flags & IOSQE_ASYNC) || i + 1 == end || r[1].op != SOP_LINK_TIMEOUT || r[1].ts > SHORT_NS ||
+	if (stream_is_async(r) || i + 1 == end || r[1].op != SOP_LINK_TIMEOUT || r[1].ts > SHORT_NS ||
 	    is_linked(&a->s->reqs[end - 1]))
 		return false;
 	if (r->op == SOP_TIMEOUT)
 		return true;
 	if (!o || o->kind == OBJ_FILE || a->traffic[r->fd.obj].closed)
 		return false;
-	if (r->op == SOP_READ)
+	if (stream_op_is(r->op, OP_READS))
 		return a->traffic[r->fd.obj].readers == 1;
 	return r->op == SOP_POLL_ADD && a->traffic[r->fd.obj].readers == 0;
 }
@@ -349,7 +372,7 @@ static unsigned int chain_completes(const struct analysis *a, unsigned int first
 	for (unsigned int i = first; i < end; i++) {
 		const struct sreq *r = &a->s->reqs[i];
 		const struct obj *o = obj_of(a->s, &r->fd);
-		bool worker = in_worker || (r->sqe_flags & IOSQE_ASYNC) || (o && o->kind != OBJ_PIPE);
+		bool worker = in_worker || stream_is_async(r) || (o && o->kind != OBJ_PIPE);
 		bool sure = ends(a, r) && !(worker && a->blocks[t->task]);
 
 		if (!sure && !(i == first && timed_out(a, i, end)))

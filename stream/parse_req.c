@@ -28,7 +28,7 @@ static const char *bare_words(char *buf, size_t cap, unsigned int op)
 static void bare_word(struct parser *p, struct sreq *r, const struct span *w)
 {
 	const struct stream_word *row = stream_word_find(stream_sqe_flags, w->s, w->len);
-	char words[128];
+	char words[160];
 	bool twice;
 
 	if (row) {
@@ -57,7 +57,7 @@ static void keyed_word(struct parser *p, const struct sreq *r, struct fields *f,
 		;
 	if (k == FIELDS || !(stream_ops[r->op].takes & 1u << k)) {
 		struct text t;
-		char words[64];
+		char words[128];
 
 		text_init(&t, words, sizeof(words));
 		for (unsigned int i = 0; i < FIELDS; i++)
@@ -102,7 +102,9 @@ static void check_fields(struct parser *p, const struct sreq *r, const struct fi
 	if (extra) {
 		k = (unsigned int)__builtin_ctz(extra);
 		lex_error(&p->x, f->value[k].col, "%s= is only for a request on %s", stream_field_words[k],
-			  1u << k == FIELD_OFF ? "a file" : "an eventfd");
+			  1u << k == FIELD_OFF	? "a file" :
+			  1u << k == FIELD_IOVS ? "a pipe or a file" :
+						  "an eventfd");
 	}
 	if (missing) {
 		k = (unsigned int)__builtin_ctz(missing);
@@ -149,20 +151,26 @@ static void target_field(struct parser *p, unsigned int i, const struct span *w)
 static void fill_fields(struct parser *p, unsigned int i, const struct fields *f)
 {
 	struct sreq *r = &p->s->reqs[i];
-	uint64_t len = 0, count = 0;
+	uint64_t len = 0, count = 0, iovs = stream_ops[r->op].takes & FIELD_IOVS ? 1 : 0;
 
 	if (has(f, FIELD_FD) && !parse_fd(p, &f->value[bit_nr(FIELD_FD)], &r->fd))
+		return;
+	if (has(f, FIELD_IN) && !parse_fd(p, &f->value[bit_nr(FIELD_IN)], &r->in))
 		return;
 	if (stream_ops[r->op].takes & FIELD_LEN && r->fd.kind == FD_OBJ && p->s->objs[r->fd.obj].kind == OBJ_EVENTFD)
 		len = 8;
 	check_fields(p, r, f);
 	number_field(p, f, FIELD_LEN, STREAM_MAX_LEN, &len);
 	r->len = (uint32_t)len;
+	number_field(p, f, FIELD_IOVS, STREAM_MAX_IOVS, &iovs);
+	r->iovs = (uint8_t)iovs;
 	number_field(p, f, FIELD_COUNT, UINT32_MAX, &count);
 	r->count = (uint32_t)count;
 	number_field(p, f, FIELD_VALUE, UINT64_MAX, &r->value);
 	if (has(f, FIELD_OFF))
 		lex_offset(&p->x, &f->value[bit_nr(FIELD_OFF)], &r->off);
+	if (has(f, FIELD_IN_OFF))
+		lex_offset(&p->x, &f->value[bit_nr(FIELD_IN_OFF)], &r->in_off);
 	if (has(f, FIELD_TS))
 		lex_time(&p->x, &f->value[bit_nr(FIELD_TS)], &r->ts);
 	if (has(f, FIELD_EVENTS))
@@ -176,7 +184,7 @@ static void fill_fields(struct parser *p, unsigned int i, const struct fields *f
 static void unknown_op(struct parser *p, unsigned int col, const struct span *w)
 {
 	struct text t;
-	char words[128];
+	char words[320];
 
 	text_init(&t, words, sizeof(words));
 	for (unsigned int op = 0; op < SOP_NR; op++)

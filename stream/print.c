@@ -188,12 +188,22 @@ void stream_print_req(const struct stream *s, unsigned int req, struct text *out
 		text_put(out, " fd=");
 		stream_print_fd(s, &r->fd, out);
 	}
+	if (op->takes & FIELD_IN) {
+		text_put(out, " in=");
+		stream_print_fd(s, &r->in, out);
+	}
 	if (op->takes & FIELD_LEN)
-		put_transfer(s, &r->fd, r->len, r->value, r->op == SOP_WRITE, out);
+		put_transfer(s, &r->fd, r->len, r->value, stream_op_is(r->op, OP_WRITES), out);
+	if (r->iovs > 1)
+		put_number(out, " iovs=", r->iovs);
 	if (r->off < 0)
 		text_put(out, " off=-1");
 	else if (r->off)
 		put_number(out, " off=", (uint64_t)r->off);
+	if (r->in_off < 0)
+		text_put(out, " in_off=-1");
+	else if (r->in_off)
+		put_number(out, " in_off=", (uint64_t)r->in_off);
 	if (op->takes & FIELD_EVENTS) {
 		text_put(out, " events=");
 		put_flags(out, stream_poll_events, r->op_flags, "|");

@@ -194,15 +194,41 @@ static bool fields_at_rest(const struct sreq *r, unsigned int kind)
 
 	return ((takes & FIELD_FD && by_fd) || kind == OBJ_KINDS) && (takes & FIELD_LEN || r->len == 0) &&
 	       (takes & FIELD_OFF || r->off == 0) && (takes & FIELD_VALUE || r->value == 0) &&
+	       (takes & FIELD_IOVS ? r->iovs > 0 : r->iovs == !!(stream_ops[r->op].takes & FIELD_IOVS)) &&
 	       (takes & FIELD_TS || r->ts == 0) && (takes & FIELD_COUNT || r->count == 0) &&
 	       (targets_request(r) || r->target == STREAM_NONE) && (by_op || r->cancel_op == 0);
+}
+
+static void check_move(struct walk *w, unsigned int i, unsigned int to)
+{
+	const struct sreq *r = &w->s->reqs[i];
+	unsigned int from;
+
+	if (!fd_kind_of(w->s, &r->in, &from)) {
+		say(w, ITEM_REQ, i, "the descriptor it reads does not exist");
+		return;
+	}
+	if (!stream_op_is(r->op, OP_MOVES)) {
+		RULE(w, r->in.kind == FD_BAD && r->in_off == 0, ITEM_REQ, i,
+		     "a field is set that the operation does not take");
+		return;
+	}
+	RULE(w, to == OBJ_PIPE || to == OBJ_KINDS, ITEM_REQ, i, "bytes are moved into pipes only");
+	RULE(w, from == OBJ_PIPE || from == OBJ_KINDS || (from == OBJ_FILE && r->op == SOP_SPLICE), ITEM_REQ, i,
+	     r->op == SOP_TEE ? "a tee is of a pipe" : "bytes are moved from pipes and files only");
+	RULE(w, from == OBJ_FILE || r->in_off == 0, ITEM_REQ, i, "only a file has an offset");
+	RULE(w, r->in_off >= -1 && r->in_off <= STREAM_MAX_LEN, ITEM_REQ, i, "an offset is -1 to 1048576");
 }
 
 static void grow_file(struct walk *w, const struct sreq *r, unsigned int i)
 {
 	unsigned int f = r->fd.obj;
 
-	if (r->off < 0 || (r->op_flags & RWF_APPEND))
+	if (r->op == SOP_FTRUNCATE && r->len > w->file_end[f])
+		w->file_end[f] = r->len;
+	else if (r->op == SOP_FTRUNCATE)
+		return;
+	else if (r->off < 0 || (r->op_flags & RWF_APPEND))
 		w->file_append[f] += r->len;
 	else if ((uint64_t)r->off + r->len > w->file_end[f])
 		w->file_end[f] = (uint64_t)r->off + r->len;
@@ -229,7 +255,7 @@ static void check_req(struct walk *w, unsigned int i)
 	}
 	RULE(w, !(r->sqe_flags & ~stream_word_bits(stream_sqe_flags)), ITEM_REQ, i,
 	     "the language has no word for one of its SQE flags");
-	RULE(w, r->op != SOP_READ || !(r->sqe_flags & IOSQE_BUFFER_SELECT), ITEM_REQ, i,
+	RULE(w, !stream_op_is(r->op, OP_READS) || !(r->sqe_flags & IOSQE_BUFFER_SELECT), ITEM_REQ, i,
 	     "there are no buffers a read could select");
 	RULE(w, flags_have_words(r), ITEM_REQ, i, "the language has no word for one of its flags");
 	RULE(w, r->op != SOP_POLL_ADD || r->op_flags, ITEM_REQ, i, "a poll waits for at least one event");
@@ -239,7 +265,13 @@ static void check_req(struct walk *w, unsigned int i)
 	RULE(w, r->ts <= STREAM_NEVER_NS, ITEM_REQ, i, "a time is at most 100 hours, which is `never`");
 	RULE(w, r->len <= STREAM_MAX_LEN, ITEM_REQ, i, "a transfer has at most 1048576 bytes");
 	RULE(w, r->off >= -1 && r->off <= STREAM_MAX_LEN, ITEM_REQ, i, "an offset is -1 to 1048576");
-	if (r->op == SOP_WRITE && kind == OBJ_FILE && r->len <= STREAM_MAX_LEN && r->off <= STREAM_MAX_LEN)
+	check_move(w, i, kind);
+	RULE(w, r->iovs <= STREAM_MAX_IOVS, ITEM_REQ, i, "a transfer has at most 8 pieces");
+	RULE(w, !stream_op_is(r->op, OP_SIZES) || kind == OBJ_FILE || kind == OBJ_KINDS, ITEM_REQ, i,
+	     "only files are allocated and truncated");
+	RULE(w, r->op != SOP_FALLOCATE || r->off >= 0, ITEM_REQ, i, "an allocation has an offset");
+	if (stream_op_is(r->op, OP_WRITES | OP_SIZES) && kind == OBJ_FILE && r->len <= STREAM_MAX_LEN &&
+	    r->off <= STREAM_MAX_LEN)
 		grow_file(w, r, i);
 }
 

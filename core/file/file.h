@@ -93,6 +93,11 @@ void file_put(struct file *f);
 ssize_t file_read_wait(struct file *f, void *buf, size_t len, int64_t off);
 ssize_t file_write_wait(struct file *f, const void *buf, size_t len, int64_t off);
 
+/* splice(2) and tee(2) into a pipe, from another or (not a tee) from a regular file at `off`, -1: its own position. Waits
+ * until something is there and there is room for it, and moves what it can then: the count, 0 at the end of what there
+ * is, or -errno; -EINTR if notified before anything was moved, -EAGAIN rather than wait where an end is O_NONBLOCK. */
+ssize_t file_move_wait(struct file *in, struct file *out, size_t len, int64_t off, bool tee);
+
 /* Makers: 0 and a file with one reference, or -errno. */
 
 /* ends[0] reads, ends[1] writes. capacity 0: 64 KiB. */
@@ -103,6 +108,11 @@ int file_make_regular(struct file **out, int real_fd);
 /* One more end of the pipe behind `end`: flags O_RDONLY or O_WRONLY, with O_NONBLOCK or without. The open never waits:
  * -ENXIO for writing when nobody reads. -EINVAL if `end` is no pipe. */
 int file_reopen_pipe(struct file **out, struct file *end, int flags);
+/* What is done to a regular file as a whole; each may take a while, and is a blocking section. 0 or -errno. */
+int file_sync(struct file *f); /* -EINVAL if f is not regular */
+/* Room for [off, off + len), and at least so long. -EINTR if notified: nothing has changed then. */
+int file_allocate(struct file *f, int64_t off, int64_t len);
+int file_truncate(struct file *f, int64_t len); /* -EINVAL if f is not regular */
 /* -ESPIPE if f is not regular. */
 int file_size(struct file *f, uint64_t *size);
 

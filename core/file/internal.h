@@ -43,6 +43,13 @@ void inodes_forget(void);
 /* What poll(2) says of a real descriptor now. */
 unsigned int real_poll(int fd, short events);
 
+/* Sleeps on f's queue until ready(f), looked at anew at each wake-up; -EINTR if notified, -EAGAIN instead of sleeping. */
+int wait_until(struct file *f, unsigned int want, bool nonblock, bool (*ready)(struct file *f));
+
+/* The position a transfer at `off` begins at, and what becomes of it. */
+uint64_t regular_start(struct file *f, int64_t off);
+void regular_finish(struct file *f, int64_t off, uint64_t pos);
+
 ssize_t regular_read_wait(struct file *f, void *buf, size_t len, int64_t off);
 ssize_t regular_write_wait(struct file *f, const void *buf, size_t len, int64_t off);
 

@@ -232,6 +232,132 @@ static unsigned int pipe_poll(struct file *f)
 	return mask;
 }
 
+/* ---- from pipe to pipe ---- */
+
+static bool ready_to_give(struct file *f)
+{
+	struct pipe *p = pipe_of(f);
+	bool ready;
+
+	mutex_lock(&p->lock);
+	ready = p->bytes || !p->writers;
+	mutex_unlock(&p->lock);
+	return ready;
+}
+
+static bool ready_to_take(struct file *f)
+{
+	struct pipe *p = pipe_of(f);
+	bool ready;
+
+	mutex_lock(&p->lock);
+	ready = !p->readers || pipe_has_room(p);
+	mutex_unlock(&p->lock);
+	return ready;
+}
+
+/* The real thing, page by page; -EAGAIN: nothing is there any more, or no room. Both locks are held. */
+static ssize_t move_locked(struct pipe *from, struct pipe *to, size_t len, bool tees)
+{
+	ssize_t n;
+
+	if (!to->readers)
+		return -EPIPE;
+	if (!from->bytes && !from->writers)
+		return 0;
+	if (tees)
+		n = tee(from->fds[0], to->fds[1], len, SPLICE_F_NONBLOCK);
+	else
+		n = splice(from->fds[0], NULL, to->fds[1], NULL, len, SPLICE_F_NONBLOCK);
+	if (n < 0)
+		return -errno;
+	to->bytes += (size_t)n;
+	if (!tees)
+		from->bytes -= (size_t)n;
+	return n;
+}
+
+static ssize_t move_once(struct pipe *from, struct pipe *to, size_t len, bool tees)
+{
+	struct pipe *first = from->identity < to->identity ? from : to, *second = first == from ? to : from;
+	bool was_full, room;
+	ssize_t n;
+
+	mutex_lock(&first->lock);
+	mutex_lock(&second->lock);
+	was_full = wait_active(&from->wr_wait) && !pipe_has_room(from);
+	n = move_locked(from, to, len, tees);
+	room = n > 0 && was_full && pipe_has_room(from);
+	mutex_unlock(&second->lock);
+	mutex_unlock(&first->lock);
+	if (n > 0)
+		wait_wake(&to->rd_wait, EPOLLIN | EPOLLRDNORM, 1);
+	if (room)
+		wait_wake(&from->wr_wait, EPOLLOUT | EPOLLWRNORM, 1);
+	return n;
+}
+
+static ssize_t move_between(struct file *in, struct file *out, size_t len, bool tees)
+{
+	bool nonblock = in->nonblock || out->nonblock;
+	ssize_t n;
+
+	if (pipe_of(in) == pipe_of(out))
+		return -EINVAL;
+	do {
+		n = wait_until(in, WAIT_IN, nonblock, ready_to_give);
+		if (n == 0)
+			n = wait_until(out, WAIT_OUT, nonblock, ready_to_take);
+		if (n)
+			return n;
+		n = move_once(pipe_of(in), pipe_of(out), len, tees);
+		/* Somebody was faster. A tee does not ask again. */
+	} while (n == -EAGAIN && !nonblock && !tees);
+	return n == -EAGAIN && !nonblock ? 0 : n;
+}
+
+static ssize_t move_from_file(struct file *in, struct file *out, size_t len, int64_t off)
+{
+	struct pipe *p = pipe_of(out);
+	uint64_t start;
+	ssize_t n;
+
+	do {
+		loff_t pos;
+
+		n = wait_until(out, WAIT_OUT, out->nonblock, ready_to_take);
+		if (n)
+			return n;
+		start = regular_start(in, off);
+		pos = (loff_t)start;
+		mutex_lock(&p->lock);
+		n = !p->readers ? -EPIPE : splice(in->real_fd, &pos, p->fds[1], NULL, len, SPLICE_F_NONBLOCK);
+		if (n < 0 && p->readers)
+			n = -errno;
+		if (n > 0)
+			p->bytes += (size_t)n;
+		mutex_unlock(&p->lock);
+	} while (n == -EAGAIN && !out->nonblock);
+	if (n > 0) {
+		regular_finish(in, off, start + (uint64_t)n);
+		wait_wake(&p->rd_wait, EPOLLIN | EPOLLRDNORM, 1);
+	}
+	return n;
+}
+
+ssize_t file_move_wait(struct file *in, struct file *out, size_t len, int64_t off, bool tees)
+{
+	bool from_pipe = in->kind == FILE_PIPE_READ, to_pipe = out->kind == FILE_PIPE_WRITE;
+
+	if (!in->can_read || !out->can_write)
+		return -EBADF;
+	if (from_pipe && to_pipe)
+		return off == -1 || tees ? move_between(in, out, len, tees) : -ESPIPE;
+	if (in->regular && to_pipe && !tees)
+		return move_from_file(in, out, len, off);
+	return -EINVAL;
+}
+
 /* ---- ends come and go ---- */
 
 static void pipe_free(struct pipe *p)

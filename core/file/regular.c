@@ -195,6 +195,60 @@ ssize_t regular_write_wait(struct file *f, const void *buf, size_t len, int64_t 
 	return n;
 }
 
+/* No file of the engine outlives its machine: there is nothing to be put anywhere, but others may run meanwhile. */
+int file_sync(struct file *f)
+{
+	if (!f->regular)
+		return -EINVAL;
+	sched_block_begin();
+	sched_point("sync of a regular file");
+	sched_block_end();
+	return 0;
+}
+
+int file_allocate(struct file *f, int64_t off, int64_t len)
+{
+	int ret;
+
+	if (off < 0 || len <= 0)
+		return -EINVAL;
+	if (!f->can_write)
+		return -EBADF;
+	if (!f->regular)
+		return f->kind == FILE_PIPE_WRITE ? -ESPIPE : -ENODEV;
+	sched_block_begin();
+	sched_point("allocation for a regular file");
+	if (sched_notified())
+		ret = -EINTR;
+	else
+		ret = fallocate(f->real_fd, 0, off, len) < 0 ? -errno : 0;
+	sched_block_end();
+	return ret;
+}
+
+int file_truncate(struct file *f, int64_t len)
+{
+	int ret;
+
+	if (len < 0 || !f->regular || !f->can_write)
+		return -EINVAL;
+	sched_block_begin();
+	sched_point("truncation of a regular file");
+	ret = ftruncate(f->real_fd, len) < 0 ? -errno : 0;
+	sched_block_end();
+	return ret;
+}
+
+uint64_t regular_start(struct file *f, int64_t off)
+{
+	return start_pos(f->priv, off);
+}
+
+void regular_finish(struct file *f, int64_t off, uint64_t pos)
+{
+	finish_pos(f->priv, off, pos);
+}
+
 static void regular_release(struct file *f)
 {
 	struct regular *r = f->priv;

@@ -155,6 +155,32 @@ static ssize_t io_sleep(struct io *io)
 	return ret;
 }
 
+int wait_until(struct file *f, unsigned int want, bool nonblock, bool (*ready)(struct file *f))
+{
+	struct sleeper s = { .task = sched_self(), .mask = want };
+	int ret = 0;
+
+	ENSURE(f->wait);
+	s.entry.wake = sleeper_wake;
+	list_init(&s.entry.node);
+	for (;;) {
+		sleeper_rearm(f->wait, &s);
+		if (ready(f))
+			break;
+		if (nonblock)
+			ret = -EAGAIN;
+		else if (sched_notified())
+			ret = -EINTR;
+		if (ret)
+			break;
+		sched_block_begin();
+		sched_park(SCHED_NEVER);
+		sched_block_end();
+	}
+	wait_remove(f->wait, &s.entry);
+	return ret;
+}
+
 static ssize_t io_wait(struct io *io)
 {
 	ssize_t ret = io_attempt(io);
