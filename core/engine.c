@@ -8,6 +8,11 @@
 
 #include "core/engine_internal.h"
 
+void engine_check_steps(bool on)
+{
+	sched_set_step(on ? io_wq_check_step : NULL, NULL);
+}
+
 _Static_assert((int)ENGINE_TRACE_SUBMIT == (int)IO_TRACE_SUBMIT && (int)ENGINE_TRACE_QUEUED == (int)IO_TRACE_QUEUED &&
 		       (int)ENGINE_TRACE_WORKER == (int)IO_TRACE_WORKER &&
 		       (int)ENGINE_TRACE_ARMED == (int)IO_TRACE_ARMED && (int)ENGINE_TRACE_ENDED == (int)IO_TRACE_ENDED,

@@ -61,6 +61,10 @@ void engine_wake_word(uint32_t *word);
 void engine_relax(void);
 uint64_t engine_now(void);
 
+/* Has the invariants of every pool looked at after each step of the runs that follow (sim; nothing on threads): what
+ * breaks them fails an assertion at once, and not only where somebody sees what comes of it. Not while a run goes on. */
+void engine_check_steps(bool on);
+
 /* ---- tracepoints ---- */
 
 enum engine_trace_point {
