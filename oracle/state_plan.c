@@ -180,32 +180,32 @@ static void add_member(struct plan *p, unsigned int r)
 	struct member *m = &p->member[p->nr];
 	bool timer = q->op == SOP_TIMEOUT || q->op == SOP_LINK_TIMEOUT;
 
-	*m = (struct member){
-		.req = (uint8_t)r,
-		.op = q->op,
-		.ring = rf->ring,
-		.task = rf->task,
-		.obj = NOBODY,
-		.next = NOBODY,
-		.lt = NOBODY,
-		.target = NOBODY,
-		.async = stream_is_async(q),
-		.hard = q->sqe_flags & IOSQE_IO_HARDLINK,
-		.may_iowq = req_may_be_iowq_undrained(f, r) || (q->fd.kind == FD_OBJ && req_contended(f, r)),
-		.refused = rf->chain_failed || rf->chain_unknown,
-		.timer = timer,
-		.fires = timer && may_fire(q),
-		.arms = stream_op_is(q->op, OP_TRANSFERS) || q->op == SOP_POLL_ADD || q->op == SOP_TIMEOUT,
-		.many = q->op == SOP_ASYNC_CANCEL &&
-			(q->op_flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)),
-		.shallow = q->op == SOP_TIMEOUT_REMOVE || (q->op_flags & IORING_ASYNC_CANCEL_FD),
-		.end = end_of(p, r),
-		.res = rf->res,
-		.len = q->len,
-		.value = stream_op_is(q->op, OP_READS) ? rf->got : q->value,
-		.post = NO_EVENT,
-		.begin = rf->begin
-	};
+	*m = (struct member){ .req = (uint8_t)r,
+			      .op = q->op,
+			      .ring = rf->ring,
+			      .task = rf->task,
+			      .obj = NOBODY,
+			      .next = NOBODY,
+			      .lt = NOBODY,
+			      .target = NOBODY,
+			      .async = stream_is_async(q),
+			      .hard = q->sqe_flags & IOSQE_IO_HARDLINK,
+			      .may_iowq = req_may_be_iowq_undrained(f, r) ||
+					  (q->fd.kind == FD_OBJ && (f->profile == PROFILE_6_1 || req_contended(f, r))),
+			      .refused = rf->chain_failed || rf->chain_unknown,
+			      .timer = timer,
+			      .fires = timer && may_fire(q),
+			      .arms = stream_op_is(q->op, OP_TRANSFERS) || q->op == SOP_POLL_ADD ||
+				      q->op == SOP_TIMEOUT,
+			      .many = q->op == SOP_ASYNC_CANCEL &&
+				      (q->op_flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)),
+			      .shallow = q->op == SOP_TIMEOUT_REMOVE || (q->op_flags & IORING_ASYNC_CANCEL_FD),
+			      .end = end_of(p, r),
+			      .res = rf->res,
+			      .len = q->len,
+			      .value = stream_op_is(q->op, OP_READS) ? rf->got : q->value,
+			      .post = NO_EVENT,
+			      .begin = rf->begin };
 	m->silent = m->end == END_UNSEEN && rf->cqe == NO_EVENT && req_may_be_silent(f, r);
 	m->severs = m->end != END_UNSEEN && !m->hard && req_fails(f, r, rf->res);
 	m->pieces = m->end == END_OWN && in_pieces(f, r);

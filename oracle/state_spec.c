@@ -300,6 +300,18 @@ static bool may_not_wait(const struct spec *sp, unsigned int m)
 	return (q->op_flags & RWF_NOWAIT) || (sp->p->f->s->objs[q->fd.obj].flags & OBJ_NONBLOCK);
 }
 
+/* Is a first attempt made that does not wait? Before 6.4 pipes did not know how: a transfer was polled for even when it
+ * could have been made, and handed to a worker in the end. */
+static bool tries(const struct spec *sp, unsigned int m)
+{
+	const struct member *k = &sp->p->member[m];
+	bool pipe = sp->p->thing[k->obj].kind == OBJ_PIPE;
+
+	if (stream_op_is(k->op, OP_WRITES) && !pipe)
+		return false;
+	return k->op == SOP_POLL_ADD || !pipe || sp->p->f->profile != PROFILE_6_1;
+}
+
 /* The head of a chain is issued by its submit. What is certain then is told by exactly one stage. */
 static void issue(struct spec *sp, struct state *s, unsigned int m)
 {
@@ -324,8 +336,7 @@ static void issue(struct spec *sp, struct state *s, unsigned int m)
 		cancel_carry_out(sp, s, m, at_once, false);
 		return;
 	} else if (!(k->end == END_OWN && k->res <= 0) && thing_known(sp, s, m) && thing_quiet(sp, s, m) &&
-		   !thing_closed(sp, k->obj, q->fd.end) &&
-		   !(p->thing[k->obj].kind == OBJ_EVENTFD && stream_op_is(k->op, OP_WRITES))) {
+		   !thing_closed(sp, k->obj, q->fd.end) && tries(sp, m)) {
 		if (!thing_ready(sp, s, m))
 			s->mask[m] = may_not_wait(sp, m) ? ST_READY | ST_ARMED : ST_ARMED;
 		else if (p->thing[k->obj].kind == OBJ_PIPE &&
