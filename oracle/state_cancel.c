@@ -217,7 +217,8 @@ void cancel_hidden(struct spec *sp, const struct state *s, unsigned int m)
 {
 	const struct member *k = &sp->p->member[m];
 
-	if (!cancel_searches(k) || (s->mask[m] & ST_DONE))
+	/* Done already, with nothing found: spec_free(). */
+	if (!cancel_searches(k) || (!k->many && (s->mask[m] & ST_DONE)))
 		return;
 	if ((s->mask[m] & ST_READY) && !k->async)
 		cancel_carry_out(sp, s, m, ST_DONE, false);

@@ -107,10 +107,23 @@ static bool prey(const struct spec *sp, const struct state *s, unsigned int m)
 	return false;
 }
 
+/* A cancel of one looks in several places, one after the other, and where it found its match running once more before it
+ * answers: meanwhile others that it selects, and that come to run, may be signalled as well. */
+static bool told_too(const struct spec *sp, const struct state *s, unsigned int m)
+{
+	const struct plan *p = sp->p;
+
+	for (unsigned int c = 0; p->member[m].sought && c < p->nr; c++)
+		if (looks_around(&p->member[c]) && (s->mask[c] & (ST_READY | ST_WORKER | ST_ENDED)) &&
+		    cancel_selected(p, c, m))
+			return true;
+	return false;
+}
+
 static uint16_t widen_one(const struct spec *sp, const struct state *s, unsigned int m)
 {
 	const struct member *k = &sp->p->member[m];
-	bool hunted = prey(sp, s, m);
+	bool hunted = prey(sp, s, m), signalled = hunted || told_too(sp, s, m);
 	uint16_t mask = s->mask[m], was;
 
 	do {
@@ -120,7 +133,7 @@ static uint16_t widen_one(const struct spec *sp, const struct state *s, unsigned
 		if (mask & ST_QUEUED)
 			mask |= ST_RUN;
 		if (mask & ST_RUN)
-			mask |= widen_worker(sp, s, m, false) | (hunted ? ST_RUNS : 0);
+			mask |= widen_worker(sp, s, m, false) | (signalled ? ST_RUNS : 0);
 		if (mask & ST_RUNS)
 			mask |= widen_worker(sp, s, m, true);
 		if (mask & ST_ARMED)
@@ -332,7 +345,7 @@ static void issue(struct spec *sp, struct state *s, unsigned int m)
 		s->mask[m] = own ? at_once : 0;
 	} else if (k->op == SOP_TIMEOUT) {
 		s->mask[m] = ST_ARMED;
-	} else if (cancel_searches(k)) {
+	} else if (cancel_searches(k) && !looks_around(k)) {
 		cancel_carry_out(sp, s, m, at_once, false);
 		return;
 	} else if (!(k->end == END_OWN && k->res <= 0) && thing_known(sp, s, m) && thing_quiet(sp, s, m) &&

@@ -31,6 +31,12 @@ static inline bool cancel_searches(const struct member *k)
 	return k->end == END_UNSEEN || (k->end == END_OWN && (k->res >= 0 || k->res == -ENOENT || k->res == -EALREADY));
 }
 
+/* One that takes the first of several it may find: what it does takes time, in which they move. */
+static inline bool looks_around(const struct member *k)
+{
+	return k->nr_match > 1 && !k->many;
+}
+
 /* ---- things: state_thing.c ---- */
 
 bool thing_closed(const struct spec *sp, unsigned int t, enum obj_end end);
