@@ -79,6 +79,12 @@ static void cut_chains(struct facts *f, const struct step *st, unsigned int nr)
 	}
 }
 
+/* An opcode that came after the kernel is refused before anything else is looked at. */
+static bool op_unknown(const struct facts *f, unsigned int i)
+{
+	return f->profile == PROFILE_6_1 && f->s->reqs[i].op == SOP_FTRUNCATE; /* 6.9 */
+}
+
 static void note_preps(struct facts *f, const struct step *st, unsigned int nr)
 {
 	struct ring_fact *rf = &f->ring[st->ring];
@@ -87,9 +93,9 @@ static void note_preps(struct facts *f, const struct step *st, unsigned int nr)
 	for (unsigned int i = st->first_req; i < st->first_req + nr; i++) {
 		uint8_t flags = f->s->reqs[i].sqe_flags;
 
-		f->req[i].prep = prep_of(f->s, i, open, rf->skips);
+		f->req[i].prep = op_unknown(f, i) ? -EINVAL : prep_of(f->s, i, open, rf->skips);
 		/* A flag that no operation knows, or not this one, is refused before the others are looked at. */
-		if ((flags & IOSQE_CQE_SKIP_SUCCESS) && !flags_refused(&f->s->reqs[i]))
+		if ((flags & IOSQE_CQE_SKIP_SUCCESS) && !flags_refused(&f->s->reqs[i]) && !op_unknown(f, i))
 			rf->skips = true;
 		if (flags & IOSQE_IO_DRAIN)
 			rf->drains = true;

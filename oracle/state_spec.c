@@ -82,6 +82,10 @@ static bool drained(const struct spec *sp, const struct state *s, unsigned int m
 	const struct plan *p = sp->p;
 	bool own = p->member[m].drains;
 
+	/* Until 6.13 what stands behind a drained request goes with it; drain.order and the ledger speak of that. */
+	if (!own && (p->f->profile == PROFILE_6_1 || p->f->profile == PROFILE_6_12))
+		return true;
+
 	for (unsigned int k = 0; k < p->member[m].first; k++) {
 		const struct member *b = &p->member[k];
 
