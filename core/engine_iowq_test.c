@@ -114,6 +114,7 @@ ENGINE_TEST(test_work_is_marked_as_the_kernel_does, 60)
 		tr_pipe(&p[i]);
 	file = tr_temp_file(16);
 	block_bounded(&r, 2, &p[0], &bytes[0]);
+	T(pool_shows("worker  iou-wrk-main, in: unbound\n")); /* the follower, on the head's worker */
 	tr_max_workers(&r, 1, 1);
 	T_OP(engine_write(p[1].in, "x", 1, -1, true), ==, 1);
 	tr_read(&r, 3, A | L, p[1].out, &bytes[1], 1);

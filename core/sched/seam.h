@@ -50,7 +50,7 @@ int sched_create(struct sched_task **out, const char *name, sched_task_fn *fn, v
 void sched_start(struct sched_task *t);
 
 /* For tests: of the next tasks, the first `n` whose names begin with `prefix` cannot be made; spawn and create say `err`
- * (-errno). Replaces what was asked before; n 0: all can. Not while another task may make one. */
+ * (-errno). Replaces what was asked before; n 0: all can. */
 void sched_fail_spawns(const char *prefix, uint32_t n, int err);
 
 struct sched_task *sched_self(void);

@@ -161,6 +161,27 @@ static void test_cancel_at_any_time_hits_only_its_target(void)
 		CHECK_OP(seen_flagged, >, 0u); /* taken but not issued: flagged in time */
 }
 
+/* Nobody opens the gate: once the cancel has said that the item runs, it has to end, wherever its worker was then. */
+static void cancel_ends_it(void *arg)
+{
+	int said;
+
+	begin(1, 1);
+	put(0, *(unsigned int *)arg % 2 ? GATED : SPINS, 0);
+	said = cancel(0);
+	WAIT_FOR(nr_done() == 1);
+	if (said == IO_WQ_CANCEL_OK)
+		CHECK_OP(result(0), ==, -ECANCELED);
+	else
+		CHECK(result(0) == -EINTR || result(0) == -ECANCELED);
+	end();
+}
+
+static void test_cancel_reaches_whoever_is_about_to_sleep(void)
+{
+	run_schedules(cancel_ends_it, 4 * SCHEDULES);
+}
+
 /* ---- random programs ---- */
 
 static void random_item(struct prng *p, struct item *it)
@@ -178,12 +199,22 @@ static void random_item(struct prng *p, struct item *it)
 	a32_or(&it->work.flags, flags);
 }
 
+static void random_cpus(struct prng *p)
+{
+	struct sched_cpus cpus;
+
+	sched_all_cpus(&cpus);
+	for (size_t i = 0; i < sizeof(cpus.bits) / sizeof(cpus.bits[0]); i++)
+		cpus.bits[i] &= prng_next(p);
+	CHECK_OP(io_wq_cpu_affinity(o.wq, prng_chance(p, 1, 4) ? NULL : &cpus), ==, 0);
+}
+
 static void random_step(struct prng *p, int sent)
 {
 	unsigned int count[2];
 	int id = (int)prng_below(p, (uint32_t)sent + 1);
 
-	switch (prng_below(p, 10)) {
+	switch (prng_below(p, 12)) {
 	case 0:
 		cancel(id);
 		break;
@@ -210,6 +241,12 @@ static void random_step(struct prng *p, int sent)
 		break;
 	case 8:
 		settle();
+		break;
+	case 9:
+		sched_fail_spawns("iou-wrk", prng_below(p, 6), prng_chance(p, 3, 4) ? -EAGAIN : -ENOMEM);
+		break;
+	case 10:
+		random_cpus(p);
 		break;
 	default:
 		io_wq_check(o.wq);
@@ -240,6 +277,7 @@ static void random_program(void *arg)
 		WAIT_FOR(nr_done() == (unsigned int)nr);
 	}
 	end();
+	sched_fail_spawns("", 0, 0);
 	CHECK_OP(o.nr_done, ==, (unsigned int)nr);
 	for (int i = 0; i < nr; i++) {
 		CHECK_OP(o.items[i].issued, ==, 1u);
@@ -258,6 +296,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_cancel_within_a_bucket_keeps_the_rest),
 	CHECK_TEST(test_cancel_sees_the_chain_a_worker_took),
 	CHECK_TEST(test_cancel_at_any_time_hits_only_its_target),
+	CHECK_TEST(test_cancel_reaches_whoever_is_about_to_sleep),
 	CHECK_TEST(test_random_programs_run_everything_exactly_once),
 };
 

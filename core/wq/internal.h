@@ -16,19 +16,20 @@
  *
  * A worker:
  *
- *	 io_acct_reserve_worker                create_io_worker: made                  no thread, and used up: given up,
- *	 -----------------------> STARTING ------------------------------.            work without a worker is cancelled
- *	   counted, on no list    |      ^                                |             ^
- *	                no thread |      | create_worker_cont, made or not| ------------'
- *	                          v      | (in the owner's task work)     |
- *	                        RETRY ---'                                | io_init_new_worker: on both lists, then woken
- *	   io_workqueue_create after 5, 10, 15 ms                         v
- *	                          .------------------------------------ FREE ------------------------> BUSY --> FREE
- *	                          | idle too long, or EXIT_ON_IDLE:          io_wq_worker, work found    list empty,
- *	                          | io_worker_retire; EXIT: io_worker_leave                              io_worker_idle
- *	                          v
- *	                        LEAVING: on no list, not counted; ---> GONE: on wq->gone, to be joined by the next worker
- *	                        picks up nothing any more                    that starts or retires, or by the exit
+ *	 io_acct_reserve_worker            io_init_new_worker           io_wq_worker, work found
+ *	 -----------------------> STARTING -------------------> FREE --------------------------> BUSY
+ *	   counted, on no list     |    ^   thread made: on     |  ^                             |
+ *	                no thread: |    |   both lists, woken   |  '-----------------------------'
+ *	          create_io_worker v    | create_worker_cont    |      list empty: io_worker_idle
+ *	                          RETRY-'                       |
+ *	  io_workqueue_create      | used up, another error,    | idle too long, on another processor than it should be,
+ *	  after 5, 10, 15 ms,      | or EXIT:                   | or EXIT_ON_IDLE: io_worker_retire; EXIT: io_worker_leave
+ *	  then the owner's         | io_worker_not_created      v
+ *	  task work                v                           LEAVING: on no list, not counted; picks up nothing any more
+ *	                          GIVEN UP: not counted;        |
+ *	                          work without a worker         v io_worker_exit
+ *	                          is cancelled                 GONE: on wq->gone, to be joined by the next worker that starts
+ *	                                                       or retires, or by the exit
  *
  * Pending work is never stranded. Whenever an item is on a list that is not stalled, one of these holds, or somebody is
  * between two steps that will make it hold:
@@ -37,9 +38,9 @@
  *	- nr_running > 0: a worker that runs will look at the list before it sleeps, be it between two items (io_worker_idle,
  *	  io_worker_retire) or inside one (io_wq_dec_running), or a creation request is on its way, which looks as well
  *	  (io_acct_put_running), or a worker starts, which looks as its first thing, or is given up, and then whatever has no
- *	  worker is cancelled (io_worker_not_created). Each of them lowers nr_running first and looks after that; io_wq_enqueue inserts first and
- *	  reads nr_running after that;
- *	- nr_workers has reached the limit and all are blocked: they look when they are done.
+ *	  worker is cancelled (io_worker_not_created). Each of them lowers nr_running first and looks after that;
+ *	  io_wq_enqueue inserts first and reads nr_running after that;
+ *	- nr_workers has reached the limit, or there was no thread, and all are blocked: they look when they are done.
  * A stalled list has only items of busy buckets. It has a free worker: the one that found it so, as nobody retires while
  * anything is pending.
  *

@@ -9,7 +9,8 @@
  *	  (owner) ------------> PENDING (list) ----------------> TAKEN -> CURRENT -> (owner, by free_work)
  *	                          |   cancel: unlinked, CANCEL set, do_work in the canceller's context
  *
- * TAKEN and CURRENT are visible to io_wq_cancel_cb without a gap (the kernel's "next_work", "cur_work").
+ * TAKEN and CURRENT are visible to io_wq_cancel_cb without a gap. A follower that free_work returns is the worker's next
+ * current item; until it is that, a cancel does not find it, as it did not find it while it was the owner's.
  *
  * A worker:
  *

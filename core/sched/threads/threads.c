@@ -350,26 +350,37 @@ static int worker_make(struct sched_task *t)
 /* ---- tasks ---- */
 
 static struct {
+	struct atomic32 left; /* written under the lock; who reads 0 without it makes no use of the rest */
+	struct mutex lock; /* protects what follows; nests in whatever its callers hold, and nothing in it */
 	const char *prefix;
-	struct atomic32 left; /* taken by compare-and-swap; pairs with nothing else, for the test orders the rest */
 	int err;
-} fail;
+} fail = { .lock = MUTEX_INIT };
 
 void sched_fail_spawns(const char *prefix, uint32_t n, int err)
 {
+	mutex_lock(&fail.lock);
 	fail.prefix = prefix;
 	fail.err = err;
 	a32_store(&fail.left, n);
+	mutex_unlock(&fail.lock);
 }
 
-static bool spawn_fails(const char *name)
+/* 0, or the error with which it fails. */
+static int spawn_fails(const char *name)
 {
-	uint32_t left = a32_load(&fail.left);
+	uint32_t left;
+	int err = 0;
 
-	while (left && strncmp(name, fail.prefix, strlen(fail.prefix)) == 0)
-		if (a32_cas(&fail.left, &left, left - 1))
-			return true;
-	return false;
+	if (!a32_load(&fail.left))
+		return 0;
+	mutex_lock(&fail.lock);
+	left = a32_load(&fail.left);
+	if (left && strncmp(name, fail.prefix, strlen(fail.prefix)) == 0) {
+		a32_store(&fail.left, left - 1);
+		err = fail.err;
+	}
+	mutex_unlock(&fail.lock);
+	return err;
 }
 
 static int task_make(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg, bool start)
@@ -377,9 +388,10 @@ static int task_make(struct sched_task **out, const char *name, sched_task_fn *f
 	struct sched_task *self = sched_self();
 	struct sched_task *t;
 	struct worker *w;
+	int err = spawn_fails(name);
 
-	if (spawn_fails(name))
-		return fail.err;
+	if (err)
+		return err;
 	t = malloc(sizeof(*t));
 	if (!t)
 		return -EAGAIN;
