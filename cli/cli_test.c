@@ -498,11 +498,11 @@ static void test_feedback_is_deterministic(void)
 {
 	if (!can_run_sim())
 		return;
-	fuzz_sim("a", "5", "50");
+	fuzz_sim("a", "4000", "50");
 	says("cells of the law");
 	says("(--feedback 50)");
-	fuzz_sim("b", "5", "50");
-	fuzz_sim("c", "5", "0");
+	fuzz_sim("b", "4000", "50");
+	fuzz_sim("c", "4000", "0");
 	CHECK(!strstr(out, "--feedback"));
 	CHECK(same_but_for_times(get(path_of("a/report.json")), get(path_of("b/report.json"))));
 	CHECK_STR(get(path_of("a/cells.txt")), get(path_of("b/cells.txt")));
@@ -542,7 +542,7 @@ static void test_luck(void)
 	CHECK_OP(
 		augur("fuzz", "--on", "engine", "--seed", "9", "--streams", "300", "--luck", "4", "--weights",
 		      "nop=1,pipe_read=0,pipe_write=0,event_read=0,event_write=0,file_read=0,file_write=0,poll=0,timeout=0,"
-		      "remove=0,cancel=0,link_timeout=0,async=0,drain=0,skip=0,prep=0,open_chain=0,close=0,exit_thread=0,fsync=0,resize=0,splice=0,"
+		      "remove=0,cancel=0,link_timeout=0,async=0,drain=0,skip=0,prep=0,open_chain=0,close=0,exit_thread=0,fsync=0,resize=0,splice=0,open=0,"
 		      "exit_process=0,close_ring=0",
 		      "--json", "--out", path_of("b"), NULL),
 		==, 0);

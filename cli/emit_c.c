@@ -77,7 +77,7 @@ static void put_fd(const struct stream *s, const struct fdref *fd, FILE *out)
 {
 	if (fd->kind != FD_OBJ)
 		fputs("-1", out);
-	else if (s->objs[fd->obj].kind == OBJ_PIPE)
+	else if (stream_has_ends(s->objs[fd->obj].kind))
 		fprintf(out, "fd_%s[%u]", s->objs[fd->obj].name, fd->end == END_IN);
 	else
 		fprintf(out, "fd_%s", s->objs[fd->obj].name);
@@ -91,8 +91,11 @@ static bool is_eventfd(const struct stream *s, const struct fdref *fd)
 static void put_objects(const struct stream *s, FILE *out)
 {
 	for (unsigned int i = 0; i < s->nr_objs; i++)
-		fprintf(out, s->objs[i].kind == OBJ_PIPE ? "static int fd_%s[2];\n" : "static int fd_%s;\n",
+		fprintf(out, stream_has_ends(s->objs[i].kind) ? "static int fd_%s[2];\n" : "static int fd_%s;\n",
 			s->objs[i].name);
+	for (unsigned int i = 0; i < s->nr_objs; i++)
+		if (s->objs[i].kind == OBJ_FIFO)
+			fprintf(out, "static char path_%s[64];\n", s->objs[i].name);
 	for (unsigned int i = 0; i < s->nr_reqs; i++) {
 		const struct sreq *q = &s->reqs[i];
 
@@ -111,6 +114,10 @@ static void put_make_objects(const struct stream *s, FILE *out)
 	for (unsigned int i = 0; i < s->nr_objs; i++) {
 		const struct obj *o = &s->objs[i];
 
+		if (o->kind == OBJ_FIFO) {
+			fprintf(out, "\tmake_fifo(fd_%s, path_%s, %u);\n", o->name, o->name, i);
+			continue;
+		}
 		if (o->kind == OBJ_FILE) {
 			fprintf(out, "\tmake_file(&fd_%s, %" PRIu64 ");\n", o->name, o->init);
 			continue;
@@ -140,15 +147,23 @@ static void put_close_objects(const struct stream *s, FILE *out)
 {
 	fputs("\nstatic void close_objects(void)\n{\n", out);
 	for (unsigned int i = 0; i < s->nr_objs; i++)
-		for (unsigned int end = 0; end < (s->objs[i].kind == OBJ_PIPE ? 2u : 1u); end++) {
+		for (unsigned int end = 0; end < (stream_has_ends(s->objs[i].kind) ? 2u : 1u); end++) {
 			struct fdref fd = { FD_OBJ, (uint8_t)i, (uint8_t)end };
 
-			if (closes(s, i, end))
+			if (closes(s, i, end) && s->objs[i].kind != OBJ_FIFO)
 				continue;
 			fputs("\tclose(", out);
 			put_fd(s, &fd, out);
 			fputs(");\n", out);
 		}
+	for (unsigned int i = 0; i < s->nr_objs; i++)
+		if (s->objs[i].kind == OBJ_FIFO)
+			fprintf(out, "\tunlink(path_%s);\n", s->objs[i].name);
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		if (s->reqs[i].op == SOP_OPENAT)
+			fprintf(out,
+				"\tif (seen->req[REQ_%s].cqes && seen->req[REQ_%s].res > 2)\n\t\tclose(seen->req[REQ_%s].res);\n",
+				s->reqs[i].name, s->reqs[i].name, s->reqs[i].name);
 	fputs("}\n", out);
 }
 
@@ -231,6 +246,17 @@ static void prep_ftruncate(const struct stream *s, const struct sreq *q, unsigne
 	fprintf(out, "\tio_uring_prep_rw(%u /* IORING_OP_FTRUNCATE */, sqe, ", stream_ops[q->op].opcode);
 	put_fd(s, &q->fd, out);
 	fprintf(out, ", NULL, 0, %u);\n", q->len);
+}
+
+static void prep_openat(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_openat(sqe, AT_FDCWD, ", out);
+	if (q->fd.kind == FD_OBJ)
+		fprintf(out, "path_%s", s->objs[q->fd.obj].name);
+	else
+		fputs("\"/nothing/here\"", out);
+	fprintf(out, ", %s, 0);\n", q->fd.end == END_IN ? "O_WRONLY" : "O_RDONLY");
 }
 
 static void prep_move(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
@@ -321,6 +347,7 @@ static prep_fn *const preps[SOP_NR] = {
 	[SOP_WRITEV] = prep_vector,
 	[SOP_SPLICE] = prep_move,
 	[SOP_TEE] = prep_move,
+	[SOP_OPENAT] = prep_openat,
 };
 
 static void put_expected(const struct expect *e, FILE *out)
@@ -362,7 +389,7 @@ static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 	bool reads = stream_op_is(q->op, OP_READS | OP_MOVES) || q->op == SOP_POLL_ADD;
 	bool writes = stream_op_is(q->op, OP_WRITES | OP_MOVES) || q->op == SOP_POLL_ADD;
 
-	if (q->fd.kind != FD_OBJ || in.kind != FD_OBJ || s->objs[q->fd.obj].kind == OBJ_FILE ||
+	if (q->fd.kind != FD_OBJ || in.kind != FD_OBJ || s->objs[q->fd.obj].kind >= OBJ_FILE ||
 	    s->objs[in.obj].kind == OBJ_FILE)
 		return;
 	in.end = s->objs[in.obj].kind == OBJ_PIPE ? END_IN : 0;
@@ -480,6 +507,18 @@ static void do_read(const struct stream *s, unsigned int step, FILE *out)
 	fprintf(out, ", buf, %u);\n", t->len);
 }
 
+static void do_open(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct fdref *fd = &s->steps[step].fd;
+
+	fputs("\t", out);
+	put_fd(s, fd, out);
+	fprintf(out, " = open(path_%s, %s | O_NONBLOCK);\n\treturn ", s->objs[fd->obj].name,
+		fd->end == END_IN ? "O_WRONLY" : "O_RDONLY");
+	put_fd(s, fd, out);
+	fputs(" < 0 ? -errno : 0;\n", out);
+}
+
 static void do_close(const struct stream *s, unsigned int step, FILE *out)
 {
 	fputs("\treturn close(", out);
@@ -513,6 +552,7 @@ static void (*const doings[STEP_KINDS])(const struct stream *, unsigned int, FIL
 	[STEP_PEEK] = do_peek,
 	[STEP_WRITE] = do_write,
 	[STEP_READ] = do_read,
+	[STEP_OPEN] = do_open,
 	[STEP_CLOSE] = do_close,
 	[STEP_CLOSE_RING] = do_close_ring,
 	[STEP_EXIT_THREAD] = do_exit_thread,
@@ -573,6 +613,7 @@ static unsigned int needs_of(const struct stream *s)
 		[OBJ_PIPE] = NEED_PIPE,
 		[OBJ_EVENTFD] = NEED_EVENTFD,
 		[OBJ_FILE] = NEED_FILE,
+		[OBJ_FIFO] = NEED_FIFO,
 	};
 	unsigned int needs = emit_law_needs(s);
 

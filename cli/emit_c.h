@@ -41,6 +41,7 @@ enum emit_need {
 	NEED_SUBMIT = 1 << 15,
 	NEED_TIMEOUT_COUNT = 1 << 16,
 	NEED_SET = 1 << 17,
+	NEED_FIFO = 1 << 18,
 };
 
 /* A piece of the program that is the same for all streams; written when all of `need` (0: always) is needed. */

@@ -166,6 +166,20 @@ static void allow_move(const struct stream *s, const struct sreq *q, struct alts
 	allow(a, -EINVAL, -EINVAL);
 }
 
+static void allow_open(const struct stream *s, const struct sreq *q, struct alts *a)
+{
+	(void)s;
+	allow(a, -ECANCELED, -ECANCELED);
+	if (q->fd.kind != FD_OBJ) {
+		allow(a, -ENOENT, -ENOENT);
+		return;
+	}
+	allow(a, 3, INT_MAX);
+	allow(a, -EINTR, -EINTR);
+	if (q->fd.end == END_IN)
+		allow(a, -ENXIO, -ENXIO);
+}
+
 static void allow_whole(const struct stream *s, const struct sreq *q, struct alts *a)
 {
 	bool file = q->fd.kind == FD_OBJ && s->objs[q->fd.obj].kind == OBJ_FILE;
@@ -200,6 +214,7 @@ void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 		[SOP_WRITEV] = allow_rw,
 		[SOP_SPLICE] = allow_move,
 		[SOP_TEE] = allow_move,
+		[SOP_OPENAT] = allow_open,
 	};
 	struct alts a = { 0 };
 

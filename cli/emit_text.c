@@ -17,6 +17,7 @@ const struct emit_piece emit_first[] = {
 	     "#include <string.h>\n"
 	     "#include <sys/eventfd.h>\n"
 	     "#include <sys/mman.h>\n"
+	     "#include <sys/stat.h>\n"
 	     "#include <sys/uio.h>\n"
 	     "#include <sys/wait.h>\n"
 	     "#include <time.h>\n"
@@ -295,6 +296,14 @@ const struct emit_piece emit_then[] = {
 			"\tif (*fd < 0 || (count && write(*fd, &count, sizeof(count)) != (ssize_t)sizeof(count)))\n"
 			"\t\tcannot_run(\"eventfd\", errno);\n"
 			"}\n" },
+	{ NEED_FIFO, "static void make_fifo(int fd[2], char path[64], unsigned int n)\n"
+		     "{\n"
+		     "\tfd[0] = fd[1] = -1;\n"
+		     "\tsnprintf(path, 64, \"/tmp/augur-fifo-%d-%u\", (int)getpid(), n);\n"
+		     "\tunlink(path);\n"
+		     "\tif (mkfifo(path, 0600) < 0)\n"
+		     "\t\tcannot_run(\"mkfifo\", errno);\n"
+		     "}\n" },
 	{ NEED_FILE, "static void make_file(int *fd, size_t size)\n"
 		     "{\n"
 		     "\tchar block[4096];\n"

@@ -324,6 +324,31 @@ int engine_reopen(int fd, int flags)
 	return ret;
 }
 
+int engine_fifo(const char *name)
+{
+	return file_fifo_make(name);
+}
+
+int engine_fifo_unlink(const char *name)
+{
+	return file_fifo_unlink(name);
+}
+
+int engine_fifo_open(const char *name, int flags)
+{
+	struct engine_task *t = engine_enter_call();
+	struct file *f;
+	int ret;
+
+	if (!t)
+		return -ESRCH;
+	ret = file_fifo_open(&f, name, flags, true);
+	if (!ret)
+		ret = fdtable_install(t->process->proc.fds, f);
+	engine_leave_call(t);
+	return ret;
+}
+
 int engine_file_size(int fd, uint64_t *size)
 {
 	struct engine_task *t = engine_enter_call();

@@ -92,6 +92,10 @@ int engine_poll(int fd, unsigned int events); /* ready mask now, with POLLERR an
 /* Opens the pipe behind fd anew with O_RDONLY or O_WRONLY (as /proc/self/fd/N does): for an observer. */
 int engine_reopen(int fd, int flags);
 int engine_file_size(int fd, uint64_t *size);
+/* FIFOs by name, as a file system has them; one name space for all processes of a run. The open never waits. */
+int engine_fifo(const char *name);
+int engine_fifo_open(const char *name, int flags);
+int engine_fifo_unlink(const char *name);
 
 /* ---- (1) the system calls ---- */
 

@@ -251,6 +251,11 @@ static void explain_move(struct line *l)
 		put(l, "nothing was there, and nothing more can come");
 }
 
+static void explain_open(struct line *l)
+{
+	put(l, "its end is open, as descriptor %d", result(l));
+}
+
 static void explain_timeout(struct line *l)
 {
 	const struct req_fact *rf = &l->f->req[l->req];
@@ -341,6 +346,11 @@ static void why_broken(struct line *l)
 	put(l, "nobody can read from the pipe any more");
 }
 
+static void why_alone(struct line *l)
+{
+	put(l, "nobody reads, and it may not wait");
+}
+
 static void why_invalid(struct line *l)
 {
 	put(l, "its object takes no such request");
@@ -357,7 +367,7 @@ static const struct {
 } errors[] = {
 	{ -EBADF, why_bad_fd },	   { -EAGAIN, why_busy },	 { -EPIPE, why_broken },
 	{ -EINVAL, why_invalid },  { -EOPNOTSUPP, why_refused }, { -ECANCELED, why_cancelled },
-	{ -EINTR, why_cancelled }, { -512, why_cancelled },
+	{ -EINTR, why_cancelled }, { -ENXIO, why_alone },	 { -512, why_cancelled },
 };
 
 static const struct {
@@ -379,6 +389,7 @@ static const struct {
 	[SOP_WRITEV] = { explain_write, false },
 	[SOP_SPLICE] = { explain_move, false },
 	[SOP_TEE] = { explain_move, false },
+	[SOP_OPENAT] = { explain_open, false },
 };
 
 static void explain_error(struct line *l)

@@ -375,6 +375,8 @@ static bool op_may_punt(const struct stream *s, unsigned int r)
 {
 	const struct sreq *q = &s->reqs[r];
 
+	if (q->op == SOP_OPENAT)
+		return true; /* what its path needs may not be at hand */
 	if (q->fd.kind != FD_OBJ || !stream_op_is(q->op, OP_TRANSFERS))
 		return false;
 	return s->objs[q->fd.obj].kind == OBJ_FILE || s->objs[q->fd.obj].kind == OBJ_EVENTFD;
@@ -567,8 +569,9 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		[SOP_WRITEV] = "writev",
 		[SOP_SPLICE] = "splice",
 		[SOP_TEE] = "tee",
+		[SOP_OPENAT] = "openat",
 	};
-	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file" };
+	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file", ".fifo" };
 	const struct sreq *q;
 
 	if (r == REC_NO_REQ) {

@@ -320,7 +320,7 @@ void law_data(struct court *c)
 			pipe_law(c, o);
 		else if (c->f->s->objs[o].kind == OBJ_EVENTFD)
 			counter_law(c, o);
-		else
+		else if (c->f->s->objs[o].kind == OBJ_FILE)
 			law_file(c, o);
 	}
 	for (uint32_t ev = 0; ev < c->f->rec->nr; ev++)

@@ -265,6 +265,72 @@ static void move_result(const struct facts *f, unsigned int r, struct answer *a)
 	deny(a, res == -EPIPE ? R_RESULT_EPIPE : R_RESULT, text);
 }
 
+/* The end of a fifo that step i opens is closed again before event ev. */
+static bool reclosed(const struct facts *f, unsigned int i, uint32_t ev)
+{
+	const struct fdref *fd = &f->s->steps[i].fd;
+
+	for (unsigned int k = i + 1; k < f->s->nr_steps; k++)
+		if (f->s->steps[k].kind == STEP_CLOSE && fd_of_obj(&f->s->steps[k].fd, fd->obj) &&
+		    f->s->steps[k].fd.end == fd->end && f->step_end[k] < ev)
+			return true;
+	return false;
+}
+
+/* Can somebody have had, or have opened, that end of the fifo while r was there? */
+static bool may_meet(const struct facts *f, unsigned int r, unsigned int end)
+{
+	unsigned int obj = f->s->reqs[r].fd.obj;
+
+	for (unsigned int i = 0; i < f->s->nr_steps; i++)
+		if (f->s->steps[i].kind == STEP_OPEN && fd_of_obj(&f->s->steps[i].fd, obj) &&
+		    f->s->steps[i].fd.end == end && f->step_begin[i] < f->req[r].cqe &&
+		    !reclosed(f, i, f->req[r].begin))
+			return true;
+	for (unsigned int k = 0; k < f->s->nr_reqs; k++)
+		if (k != r && f->req[k].maybe && f->s->reqs[k].op == SOP_OPENAT && fd_of_obj(&f->s->reqs[k].fd, obj) &&
+		    f->s->reqs[k].fd.end == end)
+			return true;
+	for (uint32_t ev = 0; ev < f->rec->nr; ev++)
+		if (f->rec->ev[ev].kind == REC_END && f->rec->ev[ev].step == REC_NO_STEP &&
+		    f->rec->ev[ev].flags == REC_CALL_OPEN && f->rec->ev[ev].obj == obj && f->rec->ev[ev].a == end &&
+		    !req_posted_before_epilogue(f, r))
+			return true;
+	return false;
+}
+
+/* Somebody surely had that end open all the time that r was there. */
+static bool surely_met(const struct facts *f, unsigned int r, unsigned int end)
+{
+	for (unsigned int i = 0; i < f->s->nr_steps; i++)
+		if (f->s->steps[i].kind == STEP_OPEN && fd_of_obj(&f->s->steps[i].fd, f->s->reqs[r].fd.obj) &&
+		    f->s->steps[i].fd.end == end && f->step_end[i] < f->req[r].begin &&
+		    f->rec->ev[f->step_end[i]].res == 0 && !reclosed(f, i, f->req[r].cqe))
+			return true;
+	return false;
+}
+
+static void open_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	unsigned int other = q->fd.end == END_OUT ? END_IN : END_OUT;
+	int32_t res = f->req[r].res;
+
+	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
+		return;
+	if (q->fd.kind != FD_OBJ) {
+		if (res != -ENOENT)
+			deny(a, R_RESULT, "-ENOENT or -ECANCELED");
+		return;
+	}
+	if (res > 2 && stream_is_async(q) && !may_meet(f, r, other))
+		deny(a, R_RESULT, "no descriptor: nobody opened the other end");
+	else if (res == -ENXIO && (stream_is_async(q) || surely_met(f, r, other)))
+		deny(a, R_RESULT, stream_is_async(q) ? "no -ENXIO: a worker waits" : "no -ENXIO: somebody reads");
+	else if (res <= 2 && res != -EINTR && !(res == -ENXIO && q->fd.end == END_IN))
+		deny(a, R_RESULT, "a descriptor, or -ECANCELED, -EINTR, -ENXIO where they have a cause");
+}
+
 /* -ERESTARTSYS and its like. */
 static bool is_restart(int32_t res)
 {
@@ -338,6 +404,8 @@ void law_results(struct court *c)
 			continue;
 		if (is_restart(rf->res))
 			deny(&a, R_RESULT_RESTART, "-EINTR");
+		else if (op == SOP_OPENAT)
+			open_result(f, r, &a);
 		else if (stream_op_is(op, OP_MOVES))
 			move_result(f, r, &a);
 		else if (stream_op_is(op, OP_TRANSFERS))

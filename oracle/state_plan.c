@@ -120,7 +120,7 @@ static bool is_crisp(const struct plan *p, const struct thing *t)
 	uint64_t bytes = 0;
 	bool seen = false;
 
-	if (t->kind == OBJ_FILE || stream_is_spliced(p->f->s, t->obj))
+	if (t->kind >= OBJ_FILE || stream_is_spliced(p->f->s, t->obj))
 		return false;
 	for (unsigned int m = 0; m < p->nr; m++) {
 		const struct sreq *q = &s->reqs[p->member[m].req];
@@ -213,6 +213,8 @@ static void add_member(struct plan *p, unsigned int r)
 		if (q->fd.kind == FD_OBJ)
 			m->obj = (uint8_t)thing_of(p, q->fd.obj);
 	if (stream_op_is(q->op, OP_MOVES) && q->fd.kind == FD_OBJ && q->in.kind == FD_OBJ)
+		m->obj = (uint8_t)thing_of(p, q->fd.obj);
+	if (q->op == SOP_OPENAT && q->fd.kind == FD_OBJ)
 		m->obj = (uint8_t)thing_of(p, q->fd.obj);
 	p->member_of[r] = (uint8_t)p->nr++;
 }

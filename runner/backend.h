@@ -16,6 +16,8 @@
 struct io_uring_params;
 typedef void backend_fn(void *arg);
 
+enum { BACKEND_NAME = 40 };
+
 struct backend {
 	enum rec_runner runner;
 	uint32_t record_flags; /* RECF_FRESH | RECF_STAMPS | RECF_EXACT as they hold here */
@@ -46,6 +48,11 @@ struct backend {
 	int (*pipe)(int fds[2], unsigned int capacity, int flags);
 	int (*eventfd)(uint64_t count, int flags);
 	int (*file)(uint64_t size); /* a scratch file of `size` bytes TOKEN_INIT, unlinked */
+	/* FIFO n of this run, by a name of its own in the directory *dir; a left-over of that name is replaced. Opening one never
+	 * waits. fifo_drop() removes it and closes what this process has open of it and nobody knows. */
+	int (*fifo)(unsigned int n, char name[BACKEND_NAME], int *dir);
+	int (*fifo_open)(const char *name, int flags);
+	void (*fifo_drop)(const char *name);
 	ssize_t (*read)(int fd, void *buf, size_t len, int64_t off);
 	ssize_t (*write)(int fd, const void *buf, size_t len, int64_t off);
 	int (*close)(int fd);

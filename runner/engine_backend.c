@@ -2,6 +2,8 @@
 #include "runner/engine_backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -114,6 +116,19 @@ int engine_be_file(uint64_t size)
 		munmap(p, size);
 	}
 	return engine_adopt_file(fd);
+}
+
+int engine_be_fifo(unsigned int n, char name[BACKEND_NAME], int *dir)
+{
+	*dir = AT_FDCWD;
+	snprintf(name, BACKEND_NAME, "fifo-%u", n);
+	engine_fifo_unlink(name);
+	return engine_fifo(name);
+}
+
+void engine_be_fifo_drop(const char *name)
+{
+	engine_fifo_unlink(name);
 }
 
 static bool is_regular(int fd)

@@ -21,6 +21,8 @@ int engine_be_wait_process(void *proc);
 void engine_be_nap(uint64_t ns);
 void engine_be_describe(struct record *rec);
 int engine_be_file(uint64_t size);
+int engine_be_fifo(unsigned int n, char name[BACKEND_NAME], int *dir);
+void engine_be_fifo_drop(const char *name);
 ssize_t engine_be_read(int fd, void *buf, size_t len, int64_t off);
 ssize_t engine_be_write(int fd, const void *buf, size_t len, int64_t off);
 int engine_be_enter(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, const void *arg,
@@ -32,7 +34,8 @@ int engine_be_sync_cancel(int fd, unsigned int flags, uint64_t timeout_ns);
 	.fork_process = engine_be_fork_process, .wait_process = engine_be_wait_process,                                \
 	.exit_process = engine_process_exit, .exiting = engine_process_exiting, .wait_word = engine_wait_word,         \
 	.wake_word = engine_wake_word, .now = engine_now, .relax = engine_relax, .nap = engine_be_nap,                 \
-	.pipe = engine_pipe, .eventfd = engine_eventfd, .file = engine_be_file, .read = engine_be_read,                \
+	.pipe = engine_pipe, .eventfd = engine_eventfd, .file = engine_be_file, .fifo = engine_be_fifo,                \
+	.fifo_open = engine_fifo_open, .fifo_drop = engine_be_fifo_drop, .read = engine_be_read,                       \
 	.write = engine_be_write, .close = engine_close, .poll = engine_poll, .reopen = engine_reopen,                 \
 	.file_size = engine_file_size, .setup = engine_io_uring_setup, .enter = engine_be_enter,                       \
 	.sync_cancel = engine_be_sync_cancel, .mmap = engine_mmap, .munmap = engine_munmap

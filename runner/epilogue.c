@@ -1,5 +1,6 @@
 /* How a stream is brought to its end; the rules are in executor.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
@@ -108,13 +109,26 @@ static unsigned int wanted(const struct run *x, unsigned int obj)
 		if (q->op == SOP_POLL_ADD && q->fd.kind == FD_OBJ && q->fd.obj == obj)
 			mask |= q->op_flags & (POLLIN | POLLOUT);
 	}
-	return x->s->objs[obj].kind == OBJ_FILE ? 0 : mask;
+	return x->s->objs[obj].kind == OBJ_FILE || x->s->objs[obj].kind == OBJ_FIFO ? 0 : mask;
+}
+
+/* Does somebody wait for the other end of that fifo to be opened? */
+static bool awaits_meeting(const struct run *x, unsigned int obj, enum obj_end end)
+{
+	for (unsigned int i = 0; i < x->s->nr_reqs; i++) {
+		const struct sreq *q = &x->s->reqs[i];
+
+		if (pending(x, i) && q->op == SOP_OPENAT && q->fd.kind == FD_OBJ && q->fd.obj == obj &&
+		    q->fd.end == end)
+			return true;
+	}
+	return false;
 }
 
 static bool anybody_waits(const struct run *x)
 {
 	for (unsigned int i = 0; i < x->s->nr_objs; i++)
-		if (wanted(x, i))
+		if (wanted(x, i) || awaits_meeting(x, i, END_OUT) || awaits_meeting(x, i, END_IN))
 			return true;
 	return false;
 }
@@ -178,12 +192,33 @@ static bool readable(struct run *x, unsigned int obj)
 	return ready > 0 && (ready & POLLIN);
 }
 
+/* Opens the other end of a fifo for whoever waits for it. */
+static bool meet(struct run *x, uint8_t obj, enum obj_end end)
+{
+	int fd;
+
+	if (!awaits_meeting(x, obj, end == END_OUT ? END_IN : END_OUT))
+		return false;
+	note_commit(x, call_begin(x, PHASE_RELEASE, STREAM_NONE, obj, REC_CALL_OPEN));
+	fd = x->be->fifo_open(x->path[obj], end == END_IN ? O_WRONLY : O_RDONLY);
+	if (fd >= 0)
+		x->be->close(fd);
+	x->be->relax();
+	call_end(x, STREAM_NONE, obj, REC_CALL_OPEN, end, fd < 0 ? fd : 0);
+	return fd >= 0;
+}
+
 /* One direct action on the object, if a pending request may wait for it. *moved: bytes of the stream left a pipe. */
 static bool release_object(struct run *x, uint8_t obj, bool *moved)
 {
 	enum obj_end feeds = x->s->objs[obj].kind == OBJ_PIPE ? END_IN : END_OUT;
 	unsigned int mask = wanted(x, obj);
 
+	if (x->s->objs[obj].kind == OBJ_FIFO) {
+		bool in = meet(x, obj, END_IN);
+
+		return meet(x, obj, END_OUT) || in;
+	}
 	if (!mask)
 		return false;
 	if (readable(x, obj)) {

@@ -59,6 +59,7 @@ static struct run *run_start(const struct backend *be, const struct stream *s, c
 	x->scratch = memory.scratch;
 	x->actor = STREAM_NONE;
 	x->step = REC_NO_STEP;
+	x->dir = AT_FDCWD;
 	for (unsigned int i = 0; i < STREAM_MAX_RINGS; i++)
 		x->ring[i].fd = -1;
 	for (unsigned int i = 0; i < s->nr_steps; i++) {
@@ -97,6 +98,9 @@ static int obj_make(struct run *x, unsigned int i)
 	case OBJ_FILE:
 		ret = x->fd[i][END_OUT] = x->be->file(o->init);
 		break;
+	case OBJ_FIFO:
+		x->fd[i][END_OUT] = x->fd[i][END_IN] = -1;
+		return x->be->fifo(i, x->path[i], &x->dir);
 	default:
 		ENSURE_UNREACHABLE();
 	}
@@ -109,7 +113,7 @@ static int obj_make(struct run *x, unsigned int i)
 
 static int make_objects(struct run *x)
 {
-	static const char *const kinds[OBJ_KINDS] = { "pipe", "eventfd", "file" };
+	static const char *const kinds[OBJ_KINDS] = { "pipe", "eventfd", "file", "fifo" };
 
 	for (unsigned int i = 0; i < x->s->nr_objs; i++) {
 		int ret = obj_make(x, i);
@@ -351,6 +355,9 @@ static void parent_parts(void *arg)
 	for (unsigned int i = 0; i < x->s->nr_objs; i++) {
 		bool pipe = x->s->objs[i].kind == OBJ_PIPE;
 
+		mine[i][END_OUT] = mine[i][END_IN] = false;
+		if (x->s->objs[i].kind == OBJ_FIFO)
+			continue;
 		mine[i][END_OUT] = !stream_closes(x->s, i, END_OUT);
 		mine[i][END_IN] = pipe && !mine[i][END_OUT] && !stream_closes(x->s, i, END_IN);
 		if (!mine[i][END_OUT])

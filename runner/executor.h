@@ -35,6 +35,7 @@
  *	    pipe or eventfd that is readable while one that writes to it (SPLICE and TEE among them), or a POLL_ADD for
  *	    POLLOUT, is pending on it is read until nothing is there; otherwise, if it is not readable while one that
  *	    reads from it, or a POLL_ADD for POLLIN, is pending, one byte REC_BYTE_RELEASE (eventfd: 1) is written to it.
+ *	    While an OPENAT of a fifo is pending, the other end is opened and closed again (REC_CALL_OPEN).
  *	    After each round of this all rings are entered (GETEVENTS) and reaped. It ends when nobody waits any more or
  *	    nothing comes of it.
  *	    Each action is a BEGIN and END with step REC_NO_STEP, obj, and flags enum rec_call; a read is followed by

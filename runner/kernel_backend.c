@@ -32,7 +32,7 @@
 #include "core/base/uapi.h"
 #include "stream/model.h"
 
-enum { TASK_STACK = 256 << 10, FILL_CHUNK = 64 << 10 };
+enum { TASK_STACK = 256 << 10, FILL_CHUNK = 64 << 10, MAX_STRAY = 512 };
 
 static int scratch_dir = -1;
 
@@ -322,6 +322,33 @@ static bool is_pipe(int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+/* By a name: what is opened by path has to have one. */
+static int kernel_fifo(unsigned int n, char name[BACKEND_NAME], int *dir)
+{
+	*dir = scratch_dir < 0 ? AT_FDCWD : scratch_dir;
+	snprintf(name, BACKEND_NAME, "augur-fifo-%d-%u", (int)getpid(), n);
+	unlinkat(*dir, name, 0);
+	return (int)result(mkfifoat(*dir, name, 0600));
+}
+
+static int kernel_fifo_open(const char *name, int flags)
+{
+	return (int)result(openat(scratch_dir < 0 ? AT_FDCWD : scratch_dir, name, flags | O_NONBLOCK | O_CLOEXEC));
+}
+
+/* An OPENAT may have succeeded where nobody could see it any more. */
+static void kernel_fifo_drop(const char *name)
+{
+	int dir = scratch_dir < 0 ? AT_FDCWD : scratch_dir;
+	struct stat fifo, st;
+
+	if (fstatat(dir, name, &fifo, AT_SYMLINK_NOFOLLOW) == 0)
+		for (int fd = 3; fd < MAX_STRAY; fd++)
+			if (fstat(fd, &st) == 0 && st.st_dev == fifo.st_dev && st.st_ino == fifo.st_ino)
+				close(fd);
+	unlinkat(dir, name, 0);
+}
+
 static ssize_t plain_read(int fd, void *buf, size_t len, int64_t off)
 {
 	return result(off < 0 ? read(fd, buf, len) : pread(fd, buf, len, off));
@@ -541,6 +568,9 @@ const struct backend backend_kernel = {
 	.pipe = kernel_pipe,
 	.eventfd = kernel_eventfd,
 	.file = kernel_file,
+	.fifo = kernel_fifo,
+	.fifo_open = kernel_fifo_open,
+	.fifo_drop = kernel_fifo_drop,
 	.read = kernel_read,
 	.write = kernel_write,
 	.close = kernel_close,

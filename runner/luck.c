@@ -86,7 +86,7 @@ static bool on_ring(const struct step *st)
 /* Those that wait are meant for what the steps before them do, and those that end something for what comes after. */
 static bool may_move(const struct step *st)
 {
-	return (st->kind == STEP_SUBMIT && !st->wait) || (st->kind >= STEP_REAP && st->kind <= STEP_READ);
+	return (st->kind == STEP_SUBMIT && !st->wait) || (st->kind >= STEP_REAP && st->kind <= STEP_OPEN);
 }
 
 static bool independent(const struct stream *s, const struct step *a, const struct step *b)

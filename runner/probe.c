@@ -182,12 +182,32 @@ static void probe_file(struct run *x, unsigned int obj)
 		x->be->close(fd);
 }
 
+/* What OPENATs have brought is closed where they ran. */
+static void probe_fifo(struct run *x, unsigned int obj)
+{
+	int out = take(x, obj, END_OUT), in = take(x, obj, END_IN);
+
+	for (unsigned int i = 0; i < x->s->nr_reqs && !x->exits_process; i++) {
+		if (!x->opened[i] || x->s->reqs[i].fd.kind != FD_OBJ || x->s->reqs[i].fd.obj != obj)
+			continue;
+		x->be->close(x->opened[i]);
+		x->opened[i] = 0;
+	}
+	if (out >= 0)
+		x->be->close(out);
+	if (in >= 0)
+		x->be->close(in);
+	x->be->fifo_drop(x->path[obj]);
+	note_final(x, obj, 0, 0, NULL);
+}
+
 void probe_objects(struct run *x)
 {
 	static void (*const probes[OBJ_KINDS])(struct run * x, unsigned int obj) = {
 		[OBJ_PIPE] = probe_pipe,
 		[OBJ_EVENTFD] = probe_eventfd,
 		[OBJ_FILE] = probe_file,
+		[OBJ_FIFO] = probe_fifo,
 	};
 
 	note_phase(x, PHASE_PROBE, STREAM_NONE);

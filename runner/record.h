@@ -62,6 +62,7 @@ enum rec_phase {
 enum rec_call {
 	REC_CALL_READ, /* obj: a direct read; its data follow the END. Without obj: enter with an SQE of the runner's own */
 	REC_CALL_WRITE, /* obj: a direct write of one byte REC_BYTE_RELEASE, or of 1 to an eventfd */
+	REC_CALL_OPEN, /* obj, a fifo: its end `a` of END was opened and closed again; res: 0 or -ENXIO */
 	REC_CALL_SYNC, /* ring: SYNC_CANCEL with ANY|ALL; res: how many it found */
 };
 

@@ -149,7 +149,11 @@ static void show_obj(const struct rec_event *e, const struct stream *s, struct t
 static void put_call(const struct rec_event *e, const struct stream *s, struct text *out)
 {
 	if (e->obj != STREAM_NONE)
-		text_printf(out, "  %s %s", e->flags == REC_CALL_WRITE ? "feed" : "empty", obj_name(s, e->obj));
+		text_printf(out, "  %s %s",
+			    e->flags == REC_CALL_WRITE ? "feed" :
+			    e->flags == REC_CALL_OPEN  ? "meet" :
+							 "empty",
+			    obj_name(s, e->obj));
 	else
 		text_printf(out, "  %s %s", e->flags == REC_CALL_SYNC ? "sync_cancel" : "enter", ring_name(s, e->ring));
 }

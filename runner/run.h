@@ -100,6 +100,9 @@ struct run {
 	uint32_t arena_used;
 	char *arena;
 	char *scratch; /* STREAM_MAX_LEN bytes for direct reads and writes */
+	char path[STREAM_MAX_OBJS][BACKEND_NAME]; /* of fifos */
+	int dir; /* where they are */
+	int opened[STREAM_MAX_REQS]; /* OPENAT: the descriptor it has brought; 0: none */
 	char failed[96]; /* which call of the environment failed, on what */
 };
 

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <string.h>
 
 #include "core/base/ensure.h"
@@ -66,6 +67,13 @@ static void fill_move(struct run *x, unsigned int req, const struct sreq *q, str
 	sqe->off = q->op == SOP_SPLICE ? (uint64_t)-1 : 0;
 	if (q->op == SOP_SPLICE)
 		sqe->splice_off_in = file ? (uint64_t)q->in_off : (uint64_t)-1;
+}
+
+static void fill_openat(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = x->dir;
+	sqe->addr = (uint64_t)(uintptr_t)(q->fd.kind == FD_OBJ ? x->path[q->fd.obj] : "augur-none");
+	sqe->open_flags = (q->fd.end == END_IN ? O_WRONLY : O_RDONLY) | O_CLOEXEC;
 }
 
 static void fill_fsync(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
@@ -149,6 +157,7 @@ static sqe_fn *const fills[SOP_NR] = {
 	[SOP_WRITEV] = fill_vector,
 	[SOP_SPLICE] = fill_move,
 	[SOP_TEE] = fill_move,
+	[SOP_OPENAT] = fill_openat,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)

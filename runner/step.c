@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 
 #include "core/base/ensure.h"
 #include "runner/run.h"
@@ -204,6 +205,18 @@ static void step_read(struct run *x, const struct step *st)
 		note_data(x, REC_NO_REQ, st->fd.obj, x->scratch, (size_t)ret);
 }
 
+static void step_open(struct run *x, const struct step *st)
+{
+	int ret;
+
+	begin(x, st, 0);
+	ret = x->be->fifo_open(x->path[st->fd.obj], st->fd.end == END_IN ? O_WRONLY : O_RDONLY);
+	x->fd[st->fd.obj][st->fd.end] = ret < 0 ? -1 : ret;
+	x->open[st->fd.obj][st->fd.end] = ret >= 0;
+	x->be->relax();
+	end(x, st, ret < 0 ? ret : 0, 0);
+}
+
 static void step_close(struct run *x, const struct step *st)
 {
 	int ret;
@@ -246,6 +259,7 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_PEEK] = step_peek,
 	[STEP_WRITE] = step_write,
 	[STEP_READ] = step_read,
+	[STEP_OPEN] = step_open,
 	[STEP_CLOSE] = step_close,
 	[STEP_CLOSE_RING] = step_close_ring,
 	[STEP_EXIT_THREAD] = step_exit_thread,

@@ -49,10 +49,10 @@ static const uint8_t kinds[128] = {
 
 	REQ | SOP_FSYNC, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
 	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
-	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_SUBMIT, REQ | SOP_FALLOCATE, REQ | SOP_READ,
+	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
-	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_ASYNC_CANCEL, REQ | SOP_ASYNC_CANCEL,
+	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_OPENAT, REQ | SOP_ASYNC_CANCEL,
 	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
 	STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_WRITE, REQ | SOP_FSYNC, REQ | SOP_READV, REQ | SOP_WRITEV,
@@ -232,7 +232,7 @@ static void decode_obj(struct reader *r, struct obj *o)
 
 	next(r, b, sizeof(b));
 	o->kind = (b[0] & 3) % OBJ_KINDS;
-	if (o->kind != OBJ_FILE && b[0] & 4)
+	if (o->kind < OBJ_FILE && b[0] & 4)
 		o->flags |= OBJ_NONBLOCK;
 	if (o->kind == OBJ_EVENTFD && b[0] & 8)
 		o->flags |= OBJ_SEMAPHORE;
@@ -241,7 +241,7 @@ static void decode_obj(struct reader *r, struct obj *o)
 		if (init >> 55)
 			init |= 0xffull << 56;
 		o->init = init == UINT64_MAX ? init - 1 : init;
-	} else {
+	} else if (o->kind != OBJ_FIFO) {
 		o->init = init & (o->kind == OBJ_PIPE ? STREAM_MAX_LEN - 1 : FILE_OFF - 1);
 	}
 }
@@ -259,7 +259,7 @@ static struct fdref fd_of(const struct stream *s, uint8_t b)
 
 	if (obj > 0) {
 		fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)(obj - 1) };
-		if (s->objs[fd.obj].kind == OBJ_PIPE)
+		if (stream_has_ends(s->objs[fd.obj].kind))
 			fd.end = b >> 7;
 	}
 	return fd;
@@ -322,7 +322,7 @@ static void decode_move(struct reader *r, struct sreq *q, const uint8_t *b)
 		q->fd = (struct fdref){ .kind = FD_BAD };
 	q->in = fd_of(r->s, b[3]);
 	from = kind_of(r->s, &q->in);
-	if (from == OBJ_EVENTFD || (from == OBJ_FILE && q->op == SOP_TEE))
+	if (from == OBJ_EVENTFD || from == OBJ_FIFO || (from == OBJ_FILE && q->op == SOP_TEE))
 		q->in = (struct fdref){ .kind = FD_BAD };
 	else if (from == OBJ_FILE)
 		q->in_off = (int32_t)get(b + 8, 4);
@@ -366,6 +366,8 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 	q->target = STREAM_NONE;
 	if (stream_ops[op].takes & FIELD_FD)
 		q->fd = fd_of(s, b[2]);
+	if ((kind_of(s, &q->fd) == OBJ_FIFO) != (op == SOP_OPENAT))
+		q->fd = (struct fdref){ .kind = FD_BAD };
 	if (stream_ops[op].takes & FIELD_TARGET && (int8_t)b[3] != -128 && target >= 0 && target < STREAM_MAX_REQS)
 		q->target = (uint8_t)target;
 	if (stream_op_is(op, OP_MOVES)) {
@@ -481,8 +483,11 @@ static bool fd_step(struct reader *r, struct step *t, const uint8_t *b)
 	kind = kind_of(r->s, &t->fd);
 	if (kind == OBJ_KINDS)
 		return false;
-	if (t->kind != STEP_CLOSE) {
-		if (kind == OBJ_FILE)
+	if ((t->kind == STEP_OPEN && kind != OBJ_FIFO) ||
+	    (t->kind == STEP_CLOSE && kind != OBJ_FIFO && stream_opens(r->s)))
+		return false;
+	if (t->kind < STEP_OPEN) {
+		if (kind >= OBJ_FILE)
 			return false;
 		if (kind == OBJ_PIPE)
 			t->fd.end = t->kind == STEP_WRITE ? END_IN : END_OUT;
@@ -490,10 +495,10 @@ static bool fd_step(struct reader *r, struct step *t, const uint8_t *b)
 		if (kind == OBJ_EVENTFD && t->kind == STEP_WRITE)
 			t->value = get(b + 8, 8);
 	}
-	if (r->end_gone[t->fd.obj][t->fd.end])
+	if (r->end_gone[t->fd.obj][t->fd.end] != (t->kind == STEP_OPEN))
 		return false;
-	if (t->kind == STEP_CLOSE)
-		r->end_gone[t->fd.obj][t->fd.end] = true;
+	if (t->kind >= STEP_OPEN)
+		r->end_gone[t->fd.obj][t->fd.end] = t->kind == STEP_CLOSE;
 	return true;
 }
 
@@ -509,6 +514,8 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 		ok = !r->task_gone[t->task] && ring_step(r, t, b);
 	else if (kind <= STEP_CLOSE)
 		ok = !r->task_gone[t->task] && fd_step(r, t, b);
+	if (kind >= STEP_EXIT_THREAD && stream_opens(s))
+		ok = false;
 	if (!ok || r->task_gone[t->task]) {
 		memset(t, 0, sizeof(*t));
 		return;
@@ -572,6 +579,8 @@ void stream_decode(const uint8_t *bytes, size_t n, struct stream *out)
 		decode_ring(&r, &out->rings[i]);
 	for (unsigned int i = 0; i < out->nr_objs; i++)
 		decode_obj(&r, &out->objs[i]);
+	for (unsigned int i = 0; i < out->nr_objs; i++)
+		r.end_gone[i][END_OUT] = r.end_gone[i][END_IN] = out->objs[i].kind == OBJ_FIFO;
 	while (r.at < r.end && !r.over) {
 		unsigned int kind;
 

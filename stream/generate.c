@@ -13,27 +13,27 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop",		"pipe_read", "pipe_write", "event_read", "event_write", "file_read", "file_write", "poll",
-	"timeout",	"remove",    "cancel",	   "fsync",	 "resize",	"splice",    "chain",	   "hard",
-	"link_timeout", "async",     "bad_fd",	   "zero",	 "big",		"nowait",    "position",   "count",
-	"wide",		"prep",	     "open_chain", "overflow",	 "shared",	"close",     "look",	   "direct",
-	"wait",		"drain",     "skip",	   "vector",	 "shape",
+	"nop",	   "pipe_read",	   "pipe_write", "event_read", "event_write", "file_read", "file_write", "poll",
+	"timeout", "remove",	   "cancel",	 "fsync",      "resize",      "splice",	   "open",	 "chain",
+	"hard",	   "link_timeout", "async",	 "bad_fd",     "zero",	      "big",	   "nowait",	 "position",
+	"count",   "wide",	   "prep",	 "open_chain", "overflow",    "shared",	   "close",	 "look",
+	"direct",  "wait",	   "drain",	 "skip",       "vector",      "shape",
 };
 
 /* Requests that a coupled stream has at least. */
 enum { DEEP = 10 };
 
 static const uint16_t default_weight[GEN_FEATURES] = {
-	[GEN_NOP] = 12,	       [GEN_PIPE_READ] = 22,	 [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
-	[GEN_EVENT_WRITE] = 7, [GEN_FILE_READ] = 5,	 [GEN_FILE_WRITE] = 7,	[GEN_POLL] = 12,
-	[GEN_TIMEOUT] = 10,    [GEN_REMOVE] = 4,	 [GEN_CANCEL] = 16,	[GEN_FSYNC] = 4,
-	[GEN_RESIZE] = 3,      [GEN_SPLICE] = 6,	 [GEN_VECTOR] = 60,	[GEN_CHAIN] = 450,
-	[GEN_HARD] = 330,      [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,
-	[GEN_ZERO] = 25,       [GEN_BIG] = 50,		 [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,
-	[GEN_COUNT] = 60,      [GEN_WIDE] = 150,	 [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25,
-	[GEN_OVERFLOW] = 90,   [GEN_SHARED] = 250,	 [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,
-	[GEN_DIRECT] = 450,    [GEN_WAIT] = 550,	 [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,
-	[GEN_SHAPE] = 150,
+	[GEN_NOP] = 12,	       [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16,    [GEN_EVENT_READ] = 8,
+	[GEN_EVENT_WRITE] = 7, [GEN_FILE_READ] = 5,  [GEN_FILE_WRITE] = 7,     [GEN_POLL] = 12,
+	[GEN_TIMEOUT] = 10,    [GEN_REMOVE] = 4,     [GEN_CANCEL] = 16,	       [GEN_FSYNC] = 4,
+	[GEN_RESIZE] = 3,      [GEN_SPLICE] = 6,     [GEN_OPEN] = 5,	       [GEN_VECTOR] = 60,
+	[GEN_CHAIN] = 450,     [GEN_HARD] = 330,     [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,
+	[GEN_BAD_FD] = 25,     [GEN_ZERO] = 25,	     [GEN_BIG] = 50,	       [GEN_NOWAIT] = 15,
+	[GEN_POSITION] = 15,   [GEN_COUNT] = 60,     [GEN_WIDE] = 150,	       [GEN_PREP] = 12,
+	[GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,  [GEN_SHARED] = 250,       [GEN_CLOSE] = 40,
+	[GEN_LOOK] = 200,      [GEN_DIRECT] = 450,   [GEN_WAIT] = 550,	       [GEN_DRAIN] = 15,
+	[GEN_SKIP] = 15,       [GEN_SHAPE] = 150,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -46,7 +46,7 @@ void generate_options_init(struct generate_options *opt)
 		.exit_process = 12,
 		.close_ring = 12,
 		.slow = 200,
-		.coupled = 700,
+		.coupled = 680,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
 }
@@ -160,6 +160,8 @@ static void add_object(struct gen *g, enum obj_kind kind)
 		init_pipe(g, o);
 	else if (kind == OBJ_EVENTFD)
 		init_eventfd(g, o);
+	else if (kind == OBJ_FIFO)
+		g->end_gone[g->s->nr_objs][END_OUT] = g->end_gone[g->s->nr_objs][END_IN] = true;
 	else
 		o->init = prng_chance(&g->p, 1, 2) ? 4096 : 0;
 	g->s->nr_objs++;
@@ -172,6 +174,17 @@ static unsigned int nr_of(const struct gen *g, enum obj_kind kind)
 	for (unsigned int i = 0; i < g->s->nr_objs; i++)
 		n += g->s->objs[i].kind == kind;
 	return n;
+}
+
+/* In one stream of `n` that may open one. */
+static void add_fifo(struct gen *g, unsigned int n)
+{
+	bool one = prng_chance(&g->p, 1, n);
+
+	if (g->weight[GEN_OPEN] && one)
+		add_object(g, OBJ_FIFO);
+	else
+		g->weight[GEN_OPEN] = 0;
 }
 
 /* One object, or two; what would need others is switched off. */
@@ -201,6 +214,7 @@ static void few_objects(struct gen *g)
 			g->weight[kinds[k].ops[0]] = g->weight[kinds[k].ops[1]] = 0;
 	if (!nr_of(g, OBJ_FILE))
 		g->weight[GEN_RESIZE] = 0;
+	add_fifo(g, 6);
 	if (g->weight[GEN_SPLICE] && nr_of(g, OBJ_PIPE) && prng_chance(&g->p, 1, 5))
 		add_object(g, OBJ_PIPE);
 	else
@@ -242,6 +256,7 @@ static void all_objects(struct gen *g)
 		add_object(g, OBJ_EVENTFD);
 	if (g->weight[GEN_FILE_READ] || g->weight[GEN_FILE_WRITE] || g->weight[GEN_RESIZE])
 		add_object(g, OBJ_FILE);
+	add_fifo(g, 3);
 }
 
 static void set_scene(struct gen *g, const struct generate_options *opt)
@@ -364,6 +379,19 @@ static void add_batch(struct gen *g, unsigned int most)
 	}
 }
 
+/* Opens an end of a fifo, or closes it. */
+static void add_open(struct gen *g, unsigned int at, unsigned int task)
+{
+	unsigned int end = prng_chance(&g->p, 2, 5) ? END_OUT : END_IN;
+	bool opens = g->end_gone[at][end];
+	struct step *t = gen_add_step(g, opens ? STEP_OPEN : STEP_CLOSE, task);
+
+	if (!t)
+		return;
+	t->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)at, .end = (uint8_t)end };
+	g->end_gone[at][end] = !opens;
+}
+
 /* A direct transfer: mostly what readers wait for, sometimes room for writers. */
 static void add_direct(struct gen *g)
 {
@@ -371,6 +399,10 @@ static void add_direct(struct gen *g)
 	bool read = prng_chance(&g->p, 1, 3), event;
 	struct step *t;
 
+	if (at < g->s->nr_objs && g->s->objs[at].kind == OBJ_FIFO) {
+		add_open(g, at, task);
+		return;
+	}
 	if (at >= g->s->nr_objs || g->s->objs[at].kind == OBJ_FILE || g->end_gone[at][END_OUT] ||
 	    g->end_gone[at][END_IN])
 		return;
@@ -421,7 +453,7 @@ static void add_close(struct gen *g)
 	unsigned int end = prng_below(&g->p, 2);
 	struct step *t;
 
-	if (at >= g->s->nr_objs)
+	if (at >= g->s->nr_objs || stream_opens(g->s))
 		return;
 	if (g->s->objs[at].kind != OBJ_PIPE)
 		end = END_OUT;
@@ -439,7 +471,7 @@ static void add_exit_thread(struct gen *g)
 	unsigned int task = gen_any_task(g);
 
 	g->exit_thread = false;
-	if (!gen_add_step(g, STEP_EXIT_THREAD, task))
+	if (stream_opens(g->s) || !gen_add_step(g, STEP_EXIT_THREAD, task))
 		return;
 	g->task_gone[task] = true;
 	g->over = true;
@@ -517,7 +549,7 @@ void stream_generate(uint64_t seed, const struct generate_options *opt, struct s
 		if (!g.over)
 			add_between(&g);
 	}
-	if (g.exit_process && !g.over)
+	if (g.exit_process && !g.over && !stream_opens(out))
 		gen_add_step(&g, STEP_EXIT_PROCESS, gen_any_task(&g));
 	gen_targets(&g);
 	stream_name_all(out);

@@ -25,6 +25,7 @@ enum gen_feature {
 	GEN_FSYNC,
 	GEN_RESIZE, /* fallocate, ftruncate */
 	GEN_SPLICE, /* and tee */
+	GEN_OPEN, /* of a fifo */
 	GEN_OPS,
 	/* the rest: chances in 1000 */
 	GEN_CHAIN = GEN_OPS, /* a chain of several requests */
@@ -65,7 +66,7 @@ struct generate_options {
 };
 
 /* The defaults: size 12, 2 tasks, swarm, each kind of exit in one stream of 12, slow timers in one of 200, and so much
- * coupled that every second stream has a group (stream/groups.h) of 8 requests or more. */
+ * coupled that nearly every second stream has a group (stream/groups.h) of 8 requests or more. */
 void generate_options_init(struct generate_options *opt);
 
 /* `opt` NULL: the defaults. */

@@ -54,7 +54,7 @@ static struct fdref gen_fd(struct gen *g, unsigned int kind)
 	for (unsigned int i = 0; i < g->s->nr_objs; i++) {
 		unsigned int obj = (at + i) % g->s->nr_objs;
 
-		if (kind == OBJ_KINDS || g->s->objs[obj].kind == kind)
+		if (kind == OBJ_KINDS ? g->s->objs[obj].kind != OBJ_FIFO : g->s->objs[obj].kind == kind)
 			return (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)obj };
 	}
 	return fd;
@@ -140,6 +140,19 @@ static void gen_resize(struct gen *g, struct sreq *r)
 	r->len = size || cuts || gen_chance(g, GEN_ZERO) ? size : 512;
 	if (!cuts && r->fd.kind == FD_OBJ)
 		r->off = off;
+}
+
+/* Reading and writing, by a worker and not. */
+static void gen_open(struct gen *g, struct sreq *r)
+{
+	bool in = prng_chance(&g->p, 1, 2), async = prng_chance(&g->p, 1, 2);
+
+	r->op = SOP_OPENAT;
+	r->fd = gen_fd(g, OBJ_FIFO);
+	if (r->fd.kind == FD_OBJ && in)
+		r->fd.end = END_IN;
+	if (async && g->weight[GEN_ASYNC])
+		r->sqe_flags |= IOSQE_ASYNC;
 }
 
 /* From one pipe to another, rarely to itself, or by the wrong end; or from a file. */
@@ -304,6 +317,9 @@ static void gen_op(struct gen *g, struct sreq *r)
 		break;
 	case GEN_SPLICE:
 		gen_splice(g, r);
+		break;
+	case GEN_OPEN:
+		gen_open(g, r);
 		break;
 	default:
 		r->op = SOP_NOP;

@@ -76,6 +76,14 @@ unsigned int stream_step_of(const struct stream *s, unsigned int req)
 	ENSURE_UNREACHABLE();
 }
 
+bool stream_opens(const struct stream *s)
+{
+	for (unsigned int i = 0; i < s->nr_objs; i++)
+		if (s->objs[i].kind == OBJ_FIFO)
+			return true;
+	return false;
+}
+
 static bool is_linked(const struct sreq *r)
 {
 	return r->sqe_flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK);
@@ -128,7 +136,7 @@ static void name_nth(char name[STREAM_NAME], char prefix, unsigned int index)
 
 void stream_name_all(struct stream *s)
 {
-	static const char kinds[OBJ_KINDS] = { 'p', 'e', 'f' };
+	static const char kinds[OBJ_KINDS] = { 'p', 'e', 'f', 'q' };
 	unsigned int seen[OBJ_KINDS] = { 0 };
 
 	for (unsigned int i = 1; i < s->nr_tasks; i++)

@@ -34,9 +34,10 @@ enum {
 #define STREAM_NONE 0xff /* "no object", "no request" in 8-bit indices */
 #define STREAM_NEVER_NS (100ull * 3600 * 1000000000ull) /* the time written `never`: ended by the epilogue */
 
-enum obj_kind { OBJ_PIPE, OBJ_EVENTFD, OBJ_FILE, OBJ_KINDS };
+enum obj_kind { OBJ_PIPE, OBJ_EVENTFD, OBJ_FILE, OBJ_FIFO, OBJ_KINDS };
 
-/* A pipe has two ends, `p.out` to read from and `p.in` to write to; the others have one descriptor. */
+/* A pipe has two ends, `p.out` to read from and `p.in` to write to. So has a fifo, but neither is open at first; it is
+ * opened by steps and by OPENAT, and nothing else is done with it. The others have one descriptor. */
 enum obj_end { END_OUT = 0, END_IN = 1 };
 
 enum obj_flags {
@@ -109,6 +110,7 @@ enum stream_op {
 	SOP_WRITEV,
 	SOP_SPLICE,
 	SOP_TEE,
+	SOP_OPENAT,
 	SOP_NR,
 };
 
@@ -142,6 +144,7 @@ enum step_kind {
 	STEP_PEEK, /* `peek r` reap what is there without entering */
 	STEP_WRITE, /* `write p.in len=8` a direct write, never blocks; bytes 129 + step index, or value */
 	STEP_READ, /* `read p.out len=8` a direct read, never blocks */
+	STEP_OPEN, /* `open q.in` an end of a fifo; never waits: -ENXIO for writing while nobody reads */
 	STEP_CLOSE, /* `close p.in` the descriptor */
 	STEP_CLOSE_RING, /* `close r` unmap and close; requests may be in flight */
 	STEP_EXIT_THREAD, /* `exit thread` the task ends here; its later steps are errors */
@@ -153,7 +156,7 @@ struct step {
 	uint8_t kind; /* enum step_kind */
 	uint8_t task;
 	uint8_t ring; /* SUBMIT WAIT REAP PEEK CLOSE_RING */
-	struct fdref fd; /* WRITE READ CLOSE */
+	struct fdref fd; /* WRITE READ OPEN CLOSE */
 	uint8_t first_req, nr_reqs; /* SUBMIT: requests belong to exactly one step, in order */
 	uint32_t wait_nr; /* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
 	bool wait; /* SUBMIT: `wait=N` was given */
@@ -209,6 +212,14 @@ bool stream_same(const struct stream *a, const struct stream *b);
 
 /* The step that submits request `req`. */
 unsigned int stream_step_of(const struct stream *s, unsigned int req);
+
+static inline bool stream_has_ends(unsigned int obj_kind)
+{
+	return obj_kind == OBJ_PIPE || obj_kind == OBJ_FIFO;
+}
+
+/* Descriptors of such a stream are given anew: it closes none but of its fifos, or a late lookup could find another. */
+bool stream_opens(const struct stream *s);
 
 /* Chains: a chain is a maximal run of requests of one submit step in which all but the last have IOSQE_IO_LINK or
  * IOSQE_IO_HARDLINK. First and last request of the chain `req` is in (both equal when it is alone). */

@@ -318,7 +318,7 @@ static bool change_object(struct mutation *m)
 	if (!any_req(m, &q) || q->fd.kind != FD_OBJ)
 		return false;
 	was = q->fd;
-	if (m->s->objs[q->fd.obj].kind == OBJ_PIPE && prng_chance(&m->p, 1, 4))
+	if (stream_has_ends(m->s->objs[q->fd.obj].kind) && prng_chance(&m->p, 1, 4))
 		q->fd.end ^= 1;
 	else
 		q->fd = some_fd(m, m->s->objs[q->fd.obj].kind, q->fd.end);

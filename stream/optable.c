@@ -33,10 +33,7 @@ const struct stream_word stream_poll_events[] = {
 };
 
 const struct stream_word stream_obj_kinds[] = {
-	{ "pipe", OBJ_PIPE },
-	{ "eventfd", OBJ_EVENTFD },
-	{ "file", OBJ_FILE },
-	{ NULL, 0 },
+	{ "pipe", OBJ_PIPE }, { "eventfd", OBJ_EVENTFD }, { "file", OBJ_FILE }, { "fifo", OBJ_FIFO }, { NULL, 0 },
 };
 
 const struct stream_word stream_obj_flags[] = {
@@ -46,17 +43,10 @@ const struct stream_word stream_obj_flags[] = {
 };
 
 const struct stream_word stream_step_kinds[] = {
-	{ "submit", STEP_SUBMIT },
-	{ "wait", STEP_WAIT },
-	{ "reap", STEP_REAP },
-	{ "peek", STEP_PEEK },
-	{ "write", STEP_WRITE },
-	{ "read", STEP_READ },
-	{ "close", STEP_CLOSE },
-	{ "close", STEP_CLOSE_RING },
-	{ "exit", STEP_EXIT_THREAD },
-	{ "exit", STEP_EXIT_PROCESS },
-	{ NULL, 0 },
+	{ "submit", STEP_SUBMIT },    { "wait", STEP_WAIT },	     { "reap", STEP_REAP },
+	{ "peek", STEP_PEEK },	      { "write", STEP_WRITE },	     { "read", STEP_READ },
+	{ "open", STEP_OPEN },	      { "close", STEP_CLOSE },	     { "close", STEP_CLOSE_RING },
+	{ "exit", STEP_EXIT_THREAD }, { "exit", STEP_EXIT_PROCESS }, { NULL, 0 },
 };
 
 const struct stream_word stream_schedules[] = {
@@ -151,6 +141,7 @@ const struct stream_oprow stream_ops[SOP_NR] = {
 			 FIELD_FD | FIELD_IN | FIELD_LEN, no_flags, 0, OP_MOVES | OP_HOLDS | OP_FORCED },
 	[SOP_TEE] = { "tee", IORING_OP_TEE, FIELD_FD | FIELD_IN | FIELD_LEN, FIELD_FD | FIELD_IN | FIELD_LEN, no_flags,
 		      0, OP_MOVES | OP_HOLDS | OP_FORCED },
+	[SOP_OPENAT] = { "openat", IORING_OP_OPENAT, FIELD_FD, FIELD_FD, no_flags, 0, 0 },
 };
 
 const char *const stream_field_words[FIELDS] = {
@@ -195,10 +186,8 @@ unsigned int stream_op_find(const char *word, size_t len)
 /* What a transfer does not take, by the kind of its object: only files have offsets, only eventfds have values, and these
  * are moved in one piece (each piece would be a write of its own). */
 static const uint16_t kind_lacks[OBJ_KINDS + 1] = {
-	[OBJ_PIPE] = FIELD_OFF | FIELD_VALUE,
-	[OBJ_EVENTFD] = FIELD_OFF | FIELD_IOVS,
-	[OBJ_FILE] = FIELD_VALUE,
-	[OBJ_KINDS] = FIELD_OFF | FIELD_VALUE,
+	[OBJ_PIPE] = FIELD_OFF | FIELD_VALUE, [OBJ_EVENTFD] = FIELD_OFF | FIELD_IOVS, [OBJ_FILE] = FIELD_VALUE,
+	[OBJ_FIFO] = FIELD_OFF | FIELD_VALUE, [OBJ_KINDS] = FIELD_OFF | FIELD_VALUE,
 };
 
 uint32_t stream_op_takes(unsigned int op, unsigned int obj_kind)

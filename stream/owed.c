@@ -113,20 +113,21 @@ static void take_batch(struct analysis *a, unsigned int step)
 			a->taken[i] = false;
 }
 
-/* A worker may come to wait without a time limit: when it runs the rest of a chain itself. */
+/* A worker may come to wait without a time limit: when it opens a fifo, or runs the rest of a chain itself. */
 static bool chain_may_block(const struct analysis *a, unsigned int first, unsigned int end)
 {
-	bool in_worker = is_linked(&a->s->reqs[end - 1]), waits = false;
+	bool in_worker = is_linked(&a->s->reqs[end - 1]), waits = false, holds = false;
 
 	for (unsigned int i = first; i < end; i++) {
 		const struct sreq *r = &a->s->reqs[i];
 		const struct obj *o = obj_of(a->s, &r->fd);
 
 		in_worker |= stream_is_async(r) || (o && o->kind != OBJ_PIPE);
+		holds |= r->op == SOP_OPENAT && o;
 		waits |= stream_op_is(r->op, OP_MOVES) ||
 			 (stream_op_is(r->op, OP_TRANSFERS) && o && o->kind != OBJ_FILE);
 	}
-	return end - first > 1 && in_worker && waits;
+	return holds || (end - first > 1 && in_worker && waits);
 }
 
 static void find_blockers(struct analysis *a, unsigned int step)
@@ -292,7 +293,7 @@ static bool fails(const struct stream *s, const struct sreq *r)
 {
 	const struct obj *o = obj_of(s, &r->fd);
 
-	if (r->op == SOP_POLL_ADD || stream_op_is(r->op, OP_KEEPS))
+	if (r->op == SOP_POLL_ADD || r->op == SOP_OPENAT || stream_op_is(r->op, OP_KEEPS))
 		return !o;
 	if (stream_op_is(r->op, OP_MOVES))
 		return !o || r->in.kind != FD_OBJ;
@@ -321,11 +322,12 @@ static bool ends(const struct analysis *a, const struct sreq *r)
 	case SOP_POLL_ADD:
 	case SOP_SPLICE:
 	case SOP_TEE:
+	case SOP_OPENAT:
 		if (t && t->closed)
 			return false;
 		if (fails(a->s, r))
 			return true;
-		if (stream_op_is(r->op, OP_MOVES))
+		if (stream_op_is(r->op, OP_MOVES) || r->op == SOP_OPENAT)
 			return false;
 		if (r->op == SOP_POLL_ADD)
 			return poll_ends(t, o, r);

@@ -173,7 +173,7 @@ bool parse_fd(struct parser *p, const struct span *w, struct fdref *out)
 		if (!span_is(&name, o->name))
 			continue;
 		*out = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)i };
-		if (o->kind != OBJ_PIPE) {
+		if (!stream_has_ends(o->kind)) {
 			if (dotted)
 				lex_error(&p->x, end.col - 1, "%s has one descriptor, expected %s", o->name, o->name);
 			return !dotted;
@@ -332,7 +332,7 @@ static void parse_ring(struct parser *p, const struct span *first)
 
 static void parse_obj(struct parser *p, const struct span *first, unsigned int kind)
 {
-	static const uint8_t keys[OBJ_KINDS] = { ARG_CAPACITY, ARG_COUNT, ARG_SIZE };
+	static const uint32_t keys[OBJ_KINDS] = { 1 << ARG_CAPACITY, 1 << ARG_COUNT, 1 << ARG_SIZE };
 	unsigned int i = p->s->nr_objs;
 	struct obj *o = &p->s->objs[i];
 	struct args a;
@@ -344,8 +344,9 @@ static void parse_obj(struct parser *p, const struct span *first, unsigned int k
 	o->kind = (uint8_t)kind;
 	p->s->nr_objs++;
 	if (read_name(p, o->name, "object") &&
-	    read_args(p, &a, 1u << keys[kind], kind == OBJ_FILE ? NULL : stream_obj_flags, &o->flags))
-		arg_number(p, &a, keys[kind], kind == OBJ_EVENTFD ? UINT64_MAX - 1 : STREAM_MAX_LEN, &o->init);
+	    read_args(p, &a, keys[kind], kind >= OBJ_FILE ? NULL : stream_obj_flags, &o->flags) && keys[kind])
+		arg_number(p, &a, (enum arg_key)__builtin_ctz(keys[kind]),
+			   kind == OBJ_EVENTFD ? UINT64_MAX - 1 : STREAM_MAX_LEN, &o->init);
 	end_line(p, NULL, &o->tail);
 }
 
@@ -443,6 +444,20 @@ static void parse_direct(struct parser *p, struct step *t)
 	step_task(p, t, &a);
 }
 
+static void parse_open(struct parser *p, struct step *t)
+{
+	unsigned int col = lex_col(&p->x);
+	struct span w;
+	struct args a;
+
+	if (!lex_word(&p->x, &w)) {
+		lex_error(&p->x, col, "expected an end of a fifo");
+		return;
+	}
+	if (parse_fd(p, &w, &t->fd) && read_args(p, &a, 1 << ARG_TASK, NULL, NULL))
+		step_task(p, t, &a);
+}
+
 static void parse_close(struct parser *p, struct step *t)
 {
 	unsigned int col = lex_col(&p->x);
@@ -504,6 +519,8 @@ static void parse_step(struct parser *p, const struct span *first, unsigned int 
 		parse_look(p, t);
 	else if (kind <= STEP_READ)
 		parse_direct(p, t);
+	else if (kind == STEP_OPEN)
+		parse_open(p, t);
 	else if (kind == STEP_CLOSE)
 		parse_close(p, t);
 	else

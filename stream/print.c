@@ -76,7 +76,7 @@ void stream_print_fd(const struct stream *s, const struct fdref *fd, struct text
 		return;
 	}
 	text_put(out, s->objs[fd->obj].name);
-	if (s->objs[fd->obj].kind == OBJ_PIPE)
+	if (stream_has_ends(s->objs[fd->obj].kind))
 		text_put(out, fd->end == END_IN ? ".in" : ".out");
 }
 
@@ -134,7 +134,7 @@ void stream_print_ring(const struct stream *s, unsigned int ring, struct text *o
 
 void stream_print_obj(const struct stream *s, unsigned int obj, struct text *out)
 {
-	static const char *const keys[OBJ_KINDS] = { " capacity=", " count=", " size=" };
+	static const char *const keys[OBJ_KINDS] = { " capacity=", " count=", " size=", "" };
 	const struct obj *o = &s->objs[obj];
 
 	text_put(out, stream_word_of(stream_obj_kinds, o->kind));

@@ -109,6 +109,7 @@ static void check_obj(struct walk *w, unsigned int i)
 		[OBJ_PIPE] = OBJ_NONBLOCK,
 		[OBJ_EVENTFD] = OBJ_NONBLOCK | OBJ_SEMAPHORE,
 		[OBJ_FILE] = 0,
+		[OBJ_FIFO] = 0,
 	};
 
 	RULE(w, stream_name_ok(o->name), ITEM_OBJ, i, "the object has no proper name");
@@ -122,7 +123,9 @@ static void check_obj(struct walk *w, unsigned int i)
 		RULE(w, o->init < UINT64_MAX, ITEM_OBJ, i, "an eventfd counts to 0xfffffffffffffffe at most");
 	else
 		RULE(w, o->init <= STREAM_MAX_LEN, ITEM_OBJ, i, "an object holds 1048576 bytes at most");
+	RULE(w, o->kind != OBJ_FIFO || o->init == 0, ITEM_OBJ, i, "a fifo holds nothing");
 	w->file_end[i] = o->init;
+	w->end_gone[i][END_OUT] = w->end_gone[i][END_IN] = o->kind == OBJ_FIFO;
 }
 
 static void check_decls(struct walk *w)
@@ -154,7 +157,7 @@ static bool fd_kind_of(const struct stream *s, const struct fdref *fd, unsigned 
 	if (fd->kind != FD_OBJ || fd->obj >= s->nr_objs || fd->end > END_IN)
 		return false;
 	*kind = s->objs[fd->obj].kind;
-	return *kind < OBJ_KINDS && (*kind == OBJ_PIPE || fd->end == 0);
+	return *kind < OBJ_KINDS && (stream_has_ends(*kind) || fd->end == 0);
 }
 
 static void check_expect(struct walk *w, const struct expect *e, bool call, enum stream_item item, unsigned int index)
@@ -265,6 +268,8 @@ static void check_req(struct walk *w, unsigned int i)
 	RULE(w, r->ts <= STREAM_NEVER_NS, ITEM_REQ, i, "a time is at most 100 hours, which is `never`");
 	RULE(w, r->len <= STREAM_MAX_LEN, ITEM_REQ, i, "a transfer has at most 1048576 bytes");
 	RULE(w, r->off >= -1 && r->off <= STREAM_MAX_LEN, ITEM_REQ, i, "an offset is -1 to 1048576");
+	RULE(w, kind == OBJ_KINDS || (kind == OBJ_FIFO) == (r->op == SOP_OPENAT), ITEM_REQ, i,
+	     "a fifo, and nothing else, is opened");
 	check_move(w, i, kind);
 	RULE(w, r->iovs <= STREAM_MAX_IOVS, ITEM_REQ, i, "a transfer has at most 8 pieces");
 	RULE(w, !stream_op_is(r->op, OP_SIZES) || kind == OBJ_FILE || kind == OBJ_KINDS, ITEM_REQ, i,
@@ -284,12 +289,21 @@ static void check_direct(struct walk *w, unsigned int i)
 		say(w, ITEM_STEP, i, "its descriptor does not exist");
 		return;
 	}
+	if (t->kind == STEP_OPEN) {
+		RULE(w, kind == OBJ_FIFO, ITEM_STEP, i, "only a fifo is opened");
+		RULE(w, w->end_gone[t->fd.obj][t->fd.end], ITEM_STEP, i, "it is open by then");
+		w->end_gone[t->fd.obj][t->fd.end] = false;
+		return;
+	}
 	RULE(w, !w->end_gone[t->fd.obj][t->fd.end], ITEM_STEP, i, "the descriptor is closed by then");
 	if (t->kind == STEP_CLOSE) {
+		RULE(w, kind == OBJ_FIFO || !stream_opens(w->s), ITEM_STEP, i,
+		     "a stream with a fifo closes nothing else: what is opened could get the same number");
 		w->end_gone[t->fd.obj][t->fd.end] = true;
 		return;
 	}
-	RULE(w, kind != OBJ_FILE, ITEM_STEP, i, "only pipes and eventfds are read and written directly");
+	RULE(w, kind == OBJ_PIPE || kind == OBJ_EVENTFD, ITEM_STEP, i,
+	     "only pipes and eventfds are read and written directly");
 	RULE(w, kind != OBJ_PIPE || (t->fd.end == END_IN) == (t->kind == STEP_WRITE), ITEM_STEP, i,
 	     "a pipe is written at its end `in` and read at its end `out`");
 	RULE(w, t->len <= STREAM_MAX_LEN, ITEM_STEP, i, "a transfer has at most 1048576 bytes");
@@ -345,6 +359,8 @@ static void check_step(struct walk *w, unsigned int i)
 		say(w, ITEM_STEP, i, "there is no such kind of step");
 		return;
 	}
+	RULE(w, t->kind < STEP_EXIT_THREAD || !stream_opens(w->s), ITEM_STEP, i,
+	     "in a stream with a fifo nothing exits: its worker could wait for ever, and the exit for it");
 	RULE(w, step_at_rest(t), ITEM_STEP, i, "a field is set that the step does not take");
 	if (w->all_gone)
 		say(w, ITEM_STEP, i, "nothing can follow `exit process`");

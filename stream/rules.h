@@ -20,7 +20,7 @@ bool stream_ring_size(const struct ring *r, uint32_t *sq, uint32_t *cq);
 /* A name: [a-z][a-z0-9_]*, with its NUL within STREAM_NAME, and not `none`. */
 bool stream_name_ok(const char name[STREAM_NAME]);
 
-/* Names for a stream that no person wrote: requests a, b, .. z, aa, ..; pipes p, p2, ..; eventfds e, ..; files f, ..;
+/* Names for a stream that no person wrote: requests a, b, .. z, aa, ..; pipes p, p2, ..; eventfds e, ..; files f, ..; fifos q, ..;
  * rings r, ..; tasks main, t2, .. */
 void stream_name_all(struct stream *s);
 

@@ -57,6 +57,7 @@ void file_abandon_all(void)
 {
 	mutex_init(&heap_lock); /* whoever held it is gone */
 	inodes_forget();
+	fifos_forget();
 	while (!list_empty(&heap)) {
 		struct chunk *c = list_first(&heap, struct chunk, node);
 

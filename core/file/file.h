@@ -50,7 +50,7 @@ bool wait_active(struct wait_queue *q);
 
 /* ---- files ---- */
 
-enum file_kind { FILE_PIPE_READ, FILE_PIPE_WRITE, FILE_EVENTFD, FILE_REGULAR, FILE_RING };
+enum file_kind { FILE_PIPE_READ, FILE_PIPE_WRITE, FILE_EVENTFD, FILE_REGULAR, FILE_FIFO, FILE_RING };
 
 /* Instead of an offset: at the end of the file, whatever it is by then (RWF_APPEND). Others than regular files do not mind. */
 #define FILE_OFF_APPEND (-2)
@@ -113,6 +113,17 @@ int file_sync(struct file *f); /* -EINVAL if f is not regular */
 /* Room for [off, off + len), and at least so long. -EINTR if notified: nothing has changed then. */
 int file_allocate(struct file *f, int64_t off, int64_t len);
 int file_truncate(struct file *f, int64_t len); /* -EINVAL if f is not regular */
+
+/* ---- FIFOs: names where two ends meet ---- */
+
+enum { FIFO_NAME = 40 }; /* with its NUL */
+
+int file_fifo_make(const char *name); /* -EEXIST */
+int file_fifo_unlink(const char *name); /* -ENOENT. What is open stays so. */
+/* O_RDONLY or O_WRONLY. Waits for the other end, -EINTR if notified; nonblock: does not wait, and is -ENXIO for writing when
+ * nobody reads. */
+int file_fifo_open(struct file **out, const char *name, int flags, bool nonblock);
+
 /* -ESPIPE if f is not regular. */
 int file_size(struct file *f, uint64_t *size);
 

@@ -35,6 +35,7 @@ uint32_t file_new_identity(void);
 
 extern struct mutex heap_lock;
 void inodes_forget(void);
+void fifos_forget(void);
 
 /* Bits a waiter for reading, for writing looks for. */
 #define WAIT_IN (EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR)

@@ -20,6 +20,9 @@ int io_splice(struct io_kiocb *req, unsigned int issue_flags);
 int io_tee_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_tee(struct io_kiocb *req, unsigned int issue_flags);
 
+int io_openat_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
+int io_openat(struct io_kiocb *req, unsigned int issue_flags);
+
 int io_fsync_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_fsync(struct io_kiocb *req, unsigned int issue_flags);
 int io_fallocate_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);

@@ -33,6 +33,11 @@ const struct io_issue_def io_issue_defs[] = {
 		.prep = io_fsync_prep,
 		.issue = io_fsync,
 	},
+	[IORING_OP_OPENAT] = {
+		.name = "OPENAT",
+		.prep = io_openat_prep,
+		.issue = io_openat,
+	},
 	[IORING_OP_SPLICE] = {
 		.name = "SPLICE",
 		.needs_file = true,
