@@ -1,5 +1,5 @@
 /* bench: how fast streams run, by workload and by runner, and what judging them costs.
- * `bazel run //stress:bench [-- [judge] [--json] [--repeats N]]`; `judge` is bench_judge.c.
+ * `bazel run //stress:bench [-- [judge|wq] [--json] [--repeats N]]`; `judge` is bench_judge.c, `wq` bench_wq.c.
  *
  * Four named workloads run on the simulation, on the engine on threads, on the kernel with a fresh thread and ring for
  * each stream, on the kernel with both reused, and through the whole differential loop of `augur fuzz` (post to three
@@ -20,6 +20,7 @@
 #include "core/base/diag.h"
 #include "stream/parse.h"
 #include "stress/bench.h"
+#include "stress/bench_wq.h"
 
 #define ROUND_NS 80000000ull /* about so long takes one measurement */
 #define LOOP_ROUND_NS 400000000ull /* of the loop, which starts its hands anew and has cold ones at first */
@@ -79,6 +80,7 @@ struct cell {
 struct bench {
 	uint64_t repeats;
 	bool json;
+	const char *only; /* `wq`: rows with that in their name */
 	const char *out; /* the loop's findings go there; there should be none */
 	struct hand *hand[RUNNERS];
 	char why[256];
@@ -335,10 +337,11 @@ static enum exit_status start_hands(struct bench *b)
 static enum exit_status bench_main(int argc, char **argv);
 
 static const char help[] =
-	"bench [judge] [--repeats N] [--json] [--out DIR]\n"
+	"bench [judge | wq] [--repeats N] [--only ROW] [--json] [--out DIR]\n"
 	"\n"
 	"Measures how many streams run per second, by workload and runner. `judge`: what the law costs, as a share\n"
-	"of running default streams on all runners, and as it grows with the number of SQEs.\n";
+	"of running default streams on all runners, and as it grows with the number of SQEs. `wq`: our io-wq beside\n"
+	"the kernel's and two thread pools, and simulated schedules per second; --only some of its rows.\n";
 
 static const struct command command_bench = { "bench", "measures streams per second", help, bench_main };
 
@@ -348,19 +351,23 @@ static enum exit_status bench_main(int argc, char **argv)
 	const struct option_row rows[] = {
 		{ "repeats", OPTION_NUMBER, &b.repeats, BENCH_MIN_REPEATS, BENCH_MAX_REPEATS, NULL },
 		{ "json", OPTION_FLAG, &b.json, 0, 0, NULL },
+		{ "only", OPTION_STRING, &b.only, 0, 0, NULL },
 		{ "out", OPTION_STRING, &b.out, 0, 0, NULL },
 	};
 	int nr, go = options_parse(&command_bench, argc, argv, rows, OPTIONS_COUNT(rows), 0, 1, &nr);
 	enum exit_status status;
-	bool law;
+	bool law, wq;
 
 	if (go != OPTIONS_GO_ON)
 		return go;
 	law = nr == 1 && strcmp(argv[1], "judge") == 0;
-	if (nr == 1 && !law) {
-		fprintf(stderr, "bench: the one section with a name is judge, not \"%s\"\n", argv[1]);
+	wq = nr == 1 && strcmp(argv[1], "wq") == 0;
+	if (nr == 1 && !law && !wq) {
+		fprintf(stderr, "bench: the sections with a name are judge and wq, not \"%s\"\n", argv[1]);
 		return STATUS_USAGE;
 	}
+	if (wq)
+		return bench_wq((unsigned int)b.repeats, b.only, b.json);
 	if (parse_workloads(&b) < 0)
 		return STATUS_USAGE;
 	status = start_hands(&b);

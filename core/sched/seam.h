@@ -138,6 +138,7 @@ uint32_t sched_choose(uint32_t n, const char *what);
 enum sched_strategy {
 	SCHED_WALK, /* from the seed: it sets how often this run switches tasks and wakes sleepers for nothing */
 	SCHED_REPLAY, /* the recorded choices; past their end choice 0 ("go on with the current task") */
+	SCHED_EXPLORE, /* the next schedule of a search through all of them (sim/explore.h) */
 };
 
 /* One decision of a run, as the trace function sees it when it is made (on sim; threads have none): `self` took choice
@@ -151,11 +152,14 @@ struct sched_decision {
 };
 typedef void sched_trace_fn(void *arg, const struct sched_decision *d);
 
+struct sched_explore;
+
 struct sched_config {
 	enum sched_strategy strategy;
 	uint64_t seed;
 	const uint8_t *decisions; /* REPLAY: nr_decisions choices, one byte each, modulo what there is */
 	size_t nr_decisions;
+	struct sched_explore *explore; /* EXPLORE */
 	uint8_t *log; /* may be NULL: the choices made are written here, up to log_cap */
 	size_t log_cap;
 	uint64_t max_points; /* 0: no limit. Past it the run is ended as SCHED_RUNAWAY */

@@ -23,12 +23,15 @@ void decide_begin(const struct sched_config *cfg)
 
 	ENSURE(cfg->decisions || !cfg->nr_decisions);
 	ENSURE(cfg->log || !cfg->log_cap);
+	ENSURE_OP(cfg->explore != NULL, ==, cfg->strategy == SCHED_EXPLORE);
 	memset(&stream, 0, sizeof(stream));
 	stream.cfg = *cfg;
 	/* Some bugs need many switches and some need long runs without one, so each run has its own rate. */
 	stream.stay_mask = (2u << prng_below(&style, 4)) - 1;
 	stream.calm_mask = prng_below(&style, 2) ? 15 : UINT64_MAX;
 	stream.walk = prng_fork(&style, 0);
+	if (cfg->explore)
+		explore_begin(cfg->explore);
 }
 
 static uint32_t draw_walk(enum decision kind, uint32_t n)
@@ -77,6 +80,8 @@ uint32_t decide(enum decision kind, uint32_t n, const char *what)
 		n = 256;
 	if (stream.cfg.strategy == SCHED_WALK)
 		c = draw_walk(kind, n);
+	else if (stream.cfg.strategy == SCHED_EXPLORE)
+		c = explore_decide(stream.cfg.explore, kind, n);
 	else
 		c = stream.count < stream.cfg.nr_decisions ? stream.cfg.decisions[stream.count] % n : 0;
 	if (stream.cfg.trace)

@@ -73,6 +73,10 @@ void decide_begin(const struct sched_config *cfg);
 uint32_t decide(enum decision kind, uint32_t n, const char *what);
 void decide_end(struct sched_result *out);
 
+/* explore.c: its part of a run. */
+void explore_begin(struct sched_explore *e);
+uint32_t explore_decide(struct sched_explore *e, enum decision kind, uint32_t n);
+
 /* The k-th ready task. */
 struct sched_task *sim_ready(uint32_t k);
 
