@@ -101,6 +101,7 @@ struct member {
 	uint8_t nr_match;
 	bool shallow; /* a cancel that may overlook what io-wq has: it looks among timers, or by file, which is not attached yet */
 	bool sought; /* some cancel of the group selects it */
+	bool moving; /* a cancel: of what it selects, a worker may have some */
 	bool many, self; /* cancel of many; finds itself when a worker runs it */
 	bool overflows; /* its ring may have had more CQEs than room: they are seen late */
 	bool pieces; /* a transfer that may have been cut short by a cancel */

@@ -267,6 +267,7 @@ static void match_cancels(struct plan *p)
 				continue;
 			}
 			p->match[i][t / 64] |= 1ull << t % 64;
+			m->moving |= p->member[t].async || p->member[t].may_iowq;
 			p->member[t].sought = true;
 			m->nr_match++;
 		}

@@ -97,6 +97,12 @@ static bool drained(const struct spec *sp, const struct state *s, unsigned int m
 	return true;
 }
 
+/* While a cancel of many is in these stages it takes what it selects, and comes back for those it has set free itself. */
+static uint16_t hunting(const struct member *c)
+{
+	return c->many ? ST_WORKER | (looks_around(c) ? ST_READY : 0) : 0;
+}
+
 /* Somebody may cancel it at any time now: the epilogue, a canceller that is loose, one in a worker that takes many and
  * comes back for those it has set free itself. */
 static bool prey(const struct spec *sp, const struct state *s, unsigned int m)
@@ -106,7 +112,7 @@ static bool prey(const struct spec *sp, const struct state *s, unsigned int m)
 	if (sp->interval >= p->reaper)
 		return true;
 	for (unsigned int c = 0; p->member[m].sought && c < p->nr; c++)
-		if ((s->mask[c] & (ST_LOOSE | (p->member[c].many ? ST_WORKER : 0))) && cancel_selected(p, c, m))
+		if ((s->mask[c] & (ST_LOOSE | hunting(&p->member[c]))) && cancel_selected(p, c, m))
 			return true;
 	return false;
 }
@@ -118,8 +124,8 @@ static bool told_too(const struct spec *sp, const struct state *s, unsigned int 
 	const struct plan *p = sp->p;
 
 	for (unsigned int c = 0; p->member[m].sought && c < p->nr; c++)
-		if (looks_around(&p->member[c]) && (s->mask[c] & (ST_READY | ST_WORKER | ST_ENDED)) &&
-		    cancel_selected(p, c, m))
+		if (!p->member[c].many && looks_around(&p->member[c]) &&
+		    (s->mask[c] & (ST_READY | ST_WORKER | ST_ENDED)) && cancel_selected(p, c, m))
 			return true;
 	return false;
 }

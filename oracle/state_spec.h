@@ -31,10 +31,10 @@ static inline bool cancel_searches(const struct member *k)
 	return k->end == END_UNSEEN || (k->end == END_OWN && (k->res >= 0 || k->res == -ENOENT || k->res == -EALREADY));
 }
 
-/* One that takes the first of several it may find: what it does takes time, in which they move. */
+/* It may find several, some of them in workers: what it does takes time, in which they move. */
 static inline bool looks_around(const struct member *k)
 {
-	return k->nr_match > 1 && !k->many;
+	return k->nr_match > 1 && k->moving;
 }
 
 /* ---- things: state_thing.c ---- */

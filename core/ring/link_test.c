@@ -157,7 +157,7 @@ ENGINE_TEST(test_validation_order, 1)
 	tr_sqe(&r, IORING_OP_NOP, 3, 0)->ioprio = 1;
 	tr_sqe(&r, IORING_OP_NOP, 4, 0)->personality = 1;
 	tr_sqe(&r, IORING_OP_NOP, 5, 0)->rw_flags = 1 << 30;
-	tr_sqe(&r, IORING_OP_SPLICE, 6, 0);
+	tr_sqe(&r, IORING_OP_EPOLL_CTL, 6, 0);
 	tr_read(&r, 7, IOSQE_FIXED_FILE, 0, NULL, 0);
 	tr_read(&r, 8, 0, 999, NULL, 0);
 	tr_nop(&r, 9, SK);
