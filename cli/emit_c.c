@@ -101,6 +101,10 @@ static void put_objects(const struct stream *s, FILE *out)
 
 		if (stream_op_is(q->op, OP_TRANSFERS))
 			fprintf(out, "static char buf_%s[%u];\n", q->name, q->len > 8 ? q->len : 8);
+		if (q->op == SOP_STATX)
+			fprintf(out, "static struct statx stx_%s;\n", q->name);
+		if (q->op == SOP_MADVISE)
+			fprintf(out, "static _Alignas(4096) char page_%s[4096];\n", q->name);
 		if (q->iovs)
 			fprintf(out, "static struct iovec iov_%s[%u];\n", q->name, q->iovs);
 		if (q->op == SOP_TIMEOUT || q->op == SOP_LINK_TIMEOUT)
@@ -259,6 +263,37 @@ static void prep_openat(const struct stream *s, const struct sreq *q, unsigned i
 	fprintf(out, ", %s, 0);\n", q->fd.end == END_IN ? "O_WRONLY" : "O_RDONLY");
 }
 
+static void prep_close(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_close(sqe, ", out);
+	put_fd(s, &q->fd, out);
+	fputs(");\n", out);
+}
+
+static void prep_statx(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_statx(sqe, ", out);
+	put_fd(s, &q->fd, out);
+	fprintf(out, ", \"\", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx_%s);\n", q->name);
+}
+
+static void prep_sync_range(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)index;
+	fputs("\tio_uring_prep_sync_file_range(sqe, ", out);
+	put_fd(s, &q->fd, out);
+	fprintf(out, ", %u, %" PRId64 ", 0);\n", q->len, q->off);
+}
+
+static void prep_madvise(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)s;
+	(void)index;
+	fprintf(out, "\tio_uring_prep_madvise(sqe, page_%s, sizeof(page_%s), MADV_NORMAL);\n", q->name, q->name);
+}
+
 static void prep_move(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
 {
 	bool file = q->in.kind == FD_OBJ && s->objs[q->in.obj].kind == OBJ_FILE;
@@ -348,6 +383,10 @@ static prep_fn *const preps[SOP_NR] = {
 	[SOP_SPLICE] = prep_move,
 	[SOP_TEE] = prep_move,
 	[SOP_OPENAT] = prep_openat,
+	[SOP_CLOSE] = prep_close,
+	[SOP_STATX] = prep_statx,
+	[SOP_SYNC_FILE_RANGE] = prep_sync_range,
+	[SOP_MADVISE] = prep_madvise,
 };
 
 static void put_expected(const struct expect *e, FILE *out)
@@ -422,7 +461,7 @@ static void put_request(const struct stream *s, unsigned int i, FILE *out)
 	if (q->op == SOP_TIMEOUT && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS))
 		fputs("\t\t.etime_ok = true,\n", out);
 	if (stream_op_is(q->op, OP_KEEPS))
-		fputs("\t\t.keeps = true,\n", out);
+		fprintf(out, "\t\t.keeps = %d,\n", stream_op_is(q->op, OP_HOLDS) ? 1 : 2);
 	if (q->op == SOP_TIMEOUT_REMOVE)
 		fputs("\t\t.removes = true,\n", out);
 	if (emit_is_silent(s, i))

@@ -43,7 +43,8 @@ const struct emit_piece emit_first[] = {
 	     "\tconst char *text;\n"
 	     "\tint ring;\n"
 	     "\tint full; /* a transfer has succeeded with so many bytes; -1: it is none */\n"
-	     "\tbool hard, timer, etime_ok, silent, keeps, removes;\n"
+	     "\tbool hard, timer, etime_ok, silent, removes;\n"
+	     "\tint keeps; /* what it says of itself is no failure: 1, but for -EBADF; 2, nor is that */\n"
 	     "\tint *feed, *drain; /* what it waits for: to be written to, to be read */\n"
 	     "\tint nr_expected, nr_allowed; /* 0: anything */\n"
 	     "\tstruct alt expected[8], allowed[16]; /* by the stream; by the rules of io_uring */\n"
@@ -620,7 +621,7 @@ const struct emit_piece emit_last[] = {
 		       "\tif (q->full >= 0)\n"
 		       "\t\treturn res != q->full;\n"
 		       "\tif (q->keeps) /* what such an operation says of itself is no failure */\n"
-		       "\t\treturn res == -ECANCELED || res == -EBADF || res == -EFAULT;\n"
+		       "\t\treturn res == -ECANCELED || res == -EFAULT || (res == -EBADF && q->keeps == 1);\n"
 		       "\treturn res < 0 && !(res == -ETIME && q->etime_ok);\n"
 		       "}\n" },
 	{ NEED_SEVER,
