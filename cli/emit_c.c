@@ -17,76 +17,26 @@
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 #define LINKS (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)
 
-struct name {
-	uint32_t value;
-	const char *text;
-};
-
 #define NAME(constant)                                                                                                 \
 	{                                                                                                              \
 		constant, #constant                                                                                    \
 	}
 
-static const struct name sqe_flags[] = { NAME(IOSQE_IO_DRAIN), NAME(IOSQE_IO_LINK),	     NAME(IOSQE_IO_HARDLINK),
-					 NAME(IOSQE_ASYNC),    NAME(IOSQE_CQE_SKIP_SUCCESS), NAME(IOSQE_BUFFER_SELECT),
-					 { 0, NULL } };
-static const struct name ring_flags[] = {
+static const struct emit_name sqe_flags[] = {
+	NAME(IOSQE_IO_DRAIN), NAME(IOSQE_IO_LINK),	    NAME(IOSQE_IO_HARDLINK),
+	NAME(IOSQE_ASYNC),    NAME(IOSQE_CQE_SKIP_SUCCESS), NAME(IOSQE_BUFFER_SELECT),
+	{ 0, NULL }
+};
+static const struct emit_name ring_flags[] = {
 	NAME(IORING_SETUP_SINGLE_ISSUER), NAME(IORING_SETUP_DEFER_TASKRUN), NAME(IORING_SETUP_COOP_TASKRUN),
 	NAME(IORING_SETUP_TASKRUN_FLAG),  NAME(IORING_SETUP_SUBMIT_ALL),    NAME(IORING_SETUP_CLAMP),
 	NAME(IORING_SETUP_R_DISABLED),	  NAME(IORING_SETUP_CQSIZE),	    { 0, NULL }
 };
-static const struct name rw_flags[] = { NAME(RWF_NOWAIT), NAME(RWF_APPEND), NAME(RWF_DSYNC),
-					NAME(RWF_SYNC),	  NAME(RWF_HIPRI),  { 0, NULL } };
-static const struct name poll_flags[] = { NAME(POLLIN),	 NAME(POLLPRI),		  NAME(POLLOUT), NAME(POLLERR),
-					  NAME(POLLHUP), { 0x2000, "POLLRDHUP" }, { 0, NULL } };
-static const struct name timeout_flags[] = { NAME(IORING_TIMEOUT_ETIME_SUCCESS),
-					     NAME(IORING_TIMEOUT_BOOTTIME),
-					     NAME(IORING_TIMEOUT_REALTIME),
-					     { 0, NULL } };
-static const struct name cancel_flags[] = { NAME(IORING_ASYNC_CANCEL_ALL),
-					    NAME(IORING_ASYNC_CANCEL_FD),
-					    NAME(IORING_ASYNC_CANCEL_ANY),
-					    { AU_ASYNC_CANCEL_USERDATA, "IORING_ASYNC_CANCEL_USERDATA" },
-					    { AU_ASYNC_CANCEL_OP, "IORING_ASYNC_CANCEL_OP" },
-					    { 0, NULL } };
-static const struct name eventfd_flags[] = { { OBJ_NONBLOCK, "O_NONBLOCK" },
-					     { OBJ_SEMAPHORE, "EFD_SEMAPHORE" },
-					     { 0, NULL } };
-
-/* "A | B"; "0" */
-static void put_flags(uint32_t flags, const struct name *names, FILE *out)
-{
-	const char *bar = "";
-
-	for (; names->text; names++) {
-		if (!(flags & names->value))
-			continue;
-		fprintf(out, "%s%s", bar, names->text);
-		bar = " | ";
-		flags &= ~names->value;
-	}
-	if (flags)
-		fprintf(out, "%s%#" PRIx32, bar, flags);
-	else if (!*bar)
-		fputs("0", out);
-}
+static const struct emit_name eventfd_flags[] = { { OBJ_NONBLOCK, "O_NONBLOCK" },
+						  { OBJ_SEMAPHORE, "EFD_SEMAPHORE" },
+						  { 0, NULL } };
 
 /* ---- descriptors and buffers ---- */
-
-static void put_fd(const struct stream *s, const struct fdref *fd, FILE *out)
-{
-	if (fd->kind != FD_OBJ)
-		fputs("-1", out);
-	else if (stream_has_ends(s->objs[fd->obj].kind))
-		fprintf(out, "fd_%s[%u]", s->objs[fd->obj].name, fd->end == END_IN);
-	else
-		fprintf(out, "fd_%s", s->objs[fd->obj].name);
-}
-
-static bool is_eventfd(const struct stream *s, const struct fdref *fd)
-{
-	return fd->kind == FD_OBJ && s->objs[fd->obj].kind == OBJ_EVENTFD;
-}
 
 static void put_objects(const struct stream *s, FILE *out)
 {
@@ -101,6 +51,10 @@ static void put_objects(const struct stream *s, FILE *out)
 
 		if (stream_op_is(q->op, OP_TRANSFERS))
 			fprintf(out, "static char buf_%s[%u];\n", q->name, q->len > 8 ? q->len : 8);
+		if (q->op == SOP_STATX)
+			fprintf(out, "static struct statx stx_%s;\n", q->name);
+		if (q->op == SOP_MADVISE)
+			fprintf(out, "static _Alignas(4096) char page_%s[4096];\n", q->name);
 		if (q->iovs)
 			fprintf(out, "static struct iovec iov_%s[%u];\n", q->name, q->iovs);
 		if (q->op == SOP_TIMEOUT || q->op == SOP_LINK_TIMEOUT)
@@ -126,7 +80,7 @@ static void put_make_objects(const struct stream *s, FILE *out)
 			o->kind == OBJ_PIPE ? "\tmake_pipe(fd_%s, %" PRIu64 ", " :
 					      "\tmake_eventfd(&fd_%s, %" PRIu64 "ull, ",
 			o->name, o->init);
-		put_flags(o->flags, eventfd_flags, out);
+		emit_flags(o->flags, eventfd_flags, out);
 		fputs(");\n", out);
 	}
 	fputs("}\n", out);
@@ -153,7 +107,7 @@ static void put_close_objects(const struct stream *s, FILE *out)
 			if (closes(s, i, end) && s->objs[i].kind != OBJ_FIFO)
 				continue;
 			fputs("\tclose(", out);
-			put_fd(s, &fd, out);
+			emit_fd(s, &fd, out);
 			fputs(");\n", out);
 		}
 	for (unsigned int i = 0; i < s->nr_objs; i++)
@@ -168,187 +122,6 @@ static void put_close_objects(const struct stream *s, FILE *out)
 }
 
 /* ---- requests ---- */
-
-typedef void prep_fn(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out);
-
-static void prep_nop(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)s;
-	(void)q;
-	(void)index;
-	fputs("\tio_uring_prep_nop(sqe);\n", out);
-}
-
-static void put_rw_flags(const struct sreq *q, FILE *out)
-{
-	if (!q->op_flags)
-		return;
-	fputs("\tsqe->rw_flags = ", out);
-	put_flags(q->op_flags, rw_flags, out);
-	fputs(";\n", out);
-}
-
-static void prep_transfer(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	bool adds = stream_op_is(q->op, OP_WRITES) && is_eventfd(s, &q->fd);
-	unsigned int fill = stream_op_is(q->op, OP_READS) ? 253 : adds ? 0 : TOKEN_REQ + index;
-
-	fprintf(out, "\tmemset(buf_%s, %u, sizeof(buf_%s));\n", q->name, fill, q->name);
-	if (adds)
-		fprintf(out, "\tmemcpy(buf_%s, &(unsigned long long){ %" PRIu64 "ull }, 8);\n", q->name, q->value);
-	fprintf(out, "\tio_uring_prep_%s(sqe, ", q->op == SOP_READ ? "read" : "write");
-	put_fd(s, &q->fd, out);
-	fprintf(out, ", buf_%s, %u, %s%" PRId64 ");\n", q->name, q->len, q->off < 0 ? "(unsigned long long)" : "",
-		q->off);
-	put_rw_flags(q, out);
-}
-
-static void prep_vector(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	bool adds = stream_op_is(q->op, OP_WRITES) && is_eventfd(s, &q->fd);
-	unsigned int fill = stream_op_is(q->op, OP_READS) ? 253 : adds ? 0 : TOKEN_REQ + index;
-
-	fprintf(out, "\tmemset(buf_%s, %u, sizeof(buf_%s));\n", q->name, fill, q->name);
-	if (adds)
-		fprintf(out, "\tmemcpy(buf_%s, &(unsigned long long){ %" PRIu64 "ull }, 8);\n", q->name, q->value);
-	for (unsigned int i = 0; i < q->iovs; i++) {
-		uint32_t at = stream_piece(q->len, q->iovs, i), end = stream_piece(q->len, q->iovs, i + 1);
-
-		fprintf(out, "\tiov_%s[%u] = (struct iovec){ buf_%s + %u, %u };\n", q->name, i, q->name, at, end - at);
-	}
-	fprintf(out, "\tio_uring_prep_%s(sqe, ", stream_ops[q->op].word);
-	put_fd(s, &q->fd, out);
-	fprintf(out, ", iov_%s, %u, %s%" PRId64 ");\n", q->name, q->iovs, q->off < 0 ? "(unsigned long long)" : "",
-		q->off);
-	put_rw_flags(q, out);
-}
-
-static void prep_fsync(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)index;
-	fputs("\tio_uring_prep_fsync(sqe, ", out);
-	put_fd(s, &q->fd, out);
-	fprintf(out, ", %s);\n", q->op_flags ? "IORING_FSYNC_DATASYNC" : "0");
-}
-
-static void prep_fallocate(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)index;
-	fputs("\tio_uring_prep_fallocate(sqe, ", out);
-	put_fd(s, &q->fd, out);
-	fprintf(out, ", 0, %" PRId64 ", %u);\n", q->off, q->len);
-}
-
-/* Newer than many a liburing. */
-static void prep_ftruncate(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)index;
-	fprintf(out, "\tio_uring_prep_rw(%u /* IORING_OP_FTRUNCATE */, sqe, ", stream_ops[q->op].opcode);
-	put_fd(s, &q->fd, out);
-	fprintf(out, ", NULL, 0, %u);\n", q->len);
-}
-
-static void prep_openat(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)index;
-	fputs("\tio_uring_prep_openat(sqe, AT_FDCWD, ", out);
-	if (q->fd.kind == FD_OBJ)
-		fprintf(out, "path_%s", s->objs[q->fd.obj].name);
-	else
-		fputs("\"/nothing/here\"", out);
-	fprintf(out, ", %s, 0);\n", q->fd.end == END_IN ? "O_WRONLY" : "O_RDONLY");
-}
-
-static void prep_move(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	bool file = q->in.kind == FD_OBJ && s->objs[q->in.obj].kind == OBJ_FILE;
-
-	(void)index;
-	fprintf(out, "\tio_uring_prep_%s(sqe, ", stream_ops[q->op].word);
-	put_fd(s, &q->in, out);
-	if (q->op == SOP_SPLICE)
-		fprintf(out, ", %" PRId64, file ? q->in_off : -1);
-	fputs(", ", out);
-	put_fd(s, &q->fd, out);
-	fprintf(out, "%s, %u, 0);\n", q->op == SOP_SPLICE ? ", -1" : "", q->len);
-}
-
-static void prep_poll(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)index;
-	fputs("\tio_uring_prep_poll_add(sqe, ", out);
-	put_fd(s, &q->fd, out);
-	fputs(", ", out);
-	put_flags(q->op_flags, poll_flags, out);
-	fputs(");\n", out);
-}
-
-static void prep_timeout(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)s;
-	(void)index;
-	fprintf(out, "\tts_%s = (struct __kernel_timespec){ %llu, %llu };\n", q->name,
-		(unsigned long long)(q->ts / 1000000000), (unsigned long long)(q->ts % 1000000000));
-	if (q->op == SOP_TIMEOUT)
-		fprintf(out, "\tio_uring_prep_timeout(sqe, &ts_%s, %u, ", q->name, q->count);
-	else
-		fprintf(out, "\tio_uring_prep_link_timeout(sqe, &ts_%s, ", q->name);
-	put_flags(q->op_flags, timeout_flags, out);
-	fputs(");\n", out);
-}
-
-static void put_target(const struct stream *s, const struct sreq *q, FILE *out)
-{
-	if (q->target == STREAM_NONE)
-		fputs("0", out);
-	else
-		fprintf(out, "REQ_%s + 1", s->reqs[q->target].name);
-}
-
-static void prep_remove(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)index;
-	fputs("\tio_uring_prep_timeout_remove(sqe, ", out);
-	put_target(s, q, out);
-	fputs(", 0);\n", out);
-}
-
-static void prep_cancel(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
-{
-	(void)index;
-	fputs("\tio_uring_prep_cancel64(sqe, ", out);
-	put_target(s, q, out);
-	fputs(", ", out);
-	put_flags(q->op_flags, cancel_flags, out);
-	fputs(");\n", out);
-	if (q->op_flags & IORING_ASYNC_CANCEL_FD) {
-		fputs("\tsqe->fd = ", out);
-		put_fd(s, &q->fd, out);
-		fputs(";\n", out);
-	}
-	if (q->op_flags & AU_ASYNC_CANCEL_OP)
-		fprintf(out, "\tsqe->len = %u; /* the opcode: %s */\n", stream_ops[q->cancel_op].opcode,
-			stream_ops[q->cancel_op].word);
-}
-
-static prep_fn *const preps[SOP_NR] = {
-	[SOP_NOP] = prep_nop,
-	[SOP_READ] = prep_transfer,
-	[SOP_WRITE] = prep_transfer,
-	[SOP_POLL_ADD] = prep_poll,
-	[SOP_TIMEOUT] = prep_timeout,
-	[SOP_TIMEOUT_REMOVE] = prep_remove,
-	[SOP_LINK_TIMEOUT] = prep_timeout,
-	[SOP_ASYNC_CANCEL] = prep_cancel,
-	[SOP_FSYNC] = prep_fsync,
-	[SOP_FALLOCATE] = prep_fallocate,
-	[SOP_FTRUNCATE] = prep_ftruncate,
-	[SOP_READV] = prep_vector,
-	[SOP_WRITEV] = prep_vector,
-	[SOP_SPLICE] = prep_move,
-	[SOP_TEE] = prep_move,
-	[SOP_OPENAT] = prep_openat,
-};
 
 static void put_expected(const struct expect *e, FILE *out)
 {
@@ -396,12 +169,12 @@ static void put_peers(const struct stream *s, const struct sreq *q, FILE *out)
 	from.end = END_OUT;
 	if (reads && !closes(s, in.obj, in.end)) {
 		fputs("\t\t.feed = &", out);
-		put_fd(s, &in, out);
+		emit_fd(s, &in, out);
 		fputs(",\n", out);
 	}
 	if (writes && !closes(s, from.obj, from.end)) {
 		fputs("\t\t.drain = &", out);
-		put_fd(s, &from, out);
+		emit_fd(s, &from, out);
 		fputs(",\n", out);
 	}
 }
@@ -422,7 +195,7 @@ static void put_request(const struct stream *s, unsigned int i, FILE *out)
 	if (q->op == SOP_TIMEOUT && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS))
 		fputs("\t\t.etime_ok = true,\n", out);
 	if (stream_op_is(q->op, OP_KEEPS))
-		fputs("\t\t.keeps = true,\n", out);
+		fprintf(out, "\t\t.keeps = %d,\n", stream_op_is(q->op, OP_HOLDS) ? 1 : 2);
 	if (q->op == SOP_TIMEOUT_REMOVE)
 		fputs("\t\t.removes = true,\n", out);
 	if (emit_is_silent(s, i))
@@ -458,9 +231,9 @@ static void do_submit(const struct stream *s, unsigned int step, FILE *out)
 
 	for (unsigned int r = t->first_req; r < (unsigned int)t->first_req + t->nr_reqs; r++) {
 		fprintf(out, "\tsqe = next_sqe(&rings[%u]);\n", t->ring);
-		preps[s->reqs[r].op](s, &s->reqs[r], r, out);
+		emit_prep(s, r, out);
 		fprintf(out, "\tset(sqe, REQ_%s, ", s->reqs[r].name);
-		put_flags(s->reqs[r].sqe_flags, sqe_flags, out);
+		emit_flags(s->reqs[r].sqe_flags, sqe_flags, out);
 		fputs(");\n", out);
 	}
 	fprintf(out, "\treturn submit(&rings[%u], %u, %u, %s);\n", t->ring, t->first_req, t->wait_nr,
@@ -486,15 +259,15 @@ static void do_write(const struct stream *s, unsigned int step, FILE *out)
 {
 	const struct step *t = &s->steps[step];
 
-	if (is_eventfd(s, &t->fd)) {
+	if (emit_is_eventfd(s, &t->fd)) {
 		fputs("\treturn eventfd_add(", out);
-		put_fd(s, &t->fd, out);
+		emit_fd(s, &t->fd, out);
 		fprintf(out, ", %" PRIu64 "ull);\n", t->value);
 		return;
 	}
 	fprintf(out, "\tstatic char buf[%u];\n\n\tmemset(buf, %u, sizeof(buf));\n\treturn direct_write(",
 		t->len ? t->len : 1, TOKEN_STEP + step);
-	put_fd(s, &t->fd, out);
+	emit_fd(s, &t->fd, out);
 	fprintf(out, ", buf, %u);\n", t->len);
 }
 
@@ -503,7 +276,7 @@ static void do_read(const struct stream *s, unsigned int step, FILE *out)
 	const struct step *t = &s->steps[step];
 
 	fprintf(out, "\tstatic char buf[%u];\n\n\treturn direct_read(", t->len ? t->len : 1);
-	put_fd(s, &t->fd, out);
+	emit_fd(s, &t->fd, out);
 	fprintf(out, ", buf, %u);\n", t->len);
 }
 
@@ -512,17 +285,17 @@ static void do_open(const struct stream *s, unsigned int step, FILE *out)
 	const struct fdref *fd = &s->steps[step].fd;
 
 	fputs("\t", out);
-	put_fd(s, fd, out);
+	emit_fd(s, fd, out);
 	fprintf(out, " = open(path_%s, %s | O_NONBLOCK);\n\treturn ", s->objs[fd->obj].name,
 		fd->end == END_IN ? "O_WRONLY" : "O_RDONLY");
-	put_fd(s, fd, out);
+	emit_fd(s, fd, out);
 	fputs(" < 0 ? -errno : 0;\n", out);
 }
 
 static void do_close(const struct stream *s, unsigned int step, FILE *out)
 {
 	fputs("\treturn close(", out);
-	put_fd(s, &s->steps[step].fd, out);
+	emit_fd(s, &s->steps[step].fd, out);
 	fputs(") < 0 ? -errno : 0;\n", out);
 }
 
@@ -595,7 +368,7 @@ static void put_steps(const struct stream *s, FILE *out)
 		const struct ring *r = &s->rings[i];
 
 		fprintf(out, "\tif (ring == %u)\n\t\tmake_ring(&rings[%u], %u, %u, ", i, i, r->entries, r->cq_entries);
-		put_flags(r->flags | (r->cq_entries ? IORING_SETUP_CQSIZE : 0), ring_flags, out);
+		emit_flags(r->flags | (r->cq_entries ? IORING_SETUP_CQSIZE : 0), ring_flags, out);
 		fputs(");\n", out);
 	}
 	fputs(s->nr_rings ? "}\n" : "\t(void)ring;\n}\n", out);

@@ -44,6 +44,19 @@ enum emit_need {
 	NEED_FIFO = 1 << 18,
 };
 
+/* A constant and its name; a table ends with a row without one. */
+struct emit_name {
+	uint32_t value;
+	const char *text;
+};
+
+/* cli/emit_prep.c: the calls that fill the SQE of a request, and what goes into them. */
+void emit_prep(const struct stream *s, unsigned int req, FILE *out);
+void emit_fd(const struct stream *s, const struct fdref *fd, FILE *out);
+bool emit_is_eventfd(const struct stream *s, const struct fdref *fd);
+/* "A | B"; "0" */
+void emit_flags(uint32_t flags, const struct emit_name *names, FILE *out);
+
 /* A piece of the program that is the same for all streams; written when all of `need` (0: always) is needed. */
 struct emit_piece {
 	unsigned int need;

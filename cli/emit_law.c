@@ -186,8 +186,11 @@ static void allow_whole(const struct stream *s, const struct sreq *q, struct alt
 
 	allow(a, -ECANCELED, -ECANCELED);
 	allow(a, -EBADF, -EBADF);
+	if (q->op == SOP_MADVISE)
+		allow(a, 0, 0);
 	if (q->fd.kind != FD_OBJ)
 		return;
+	file |= q->op != SOP_FSYNC;
 	allow(a, file ? 0 : -EINVAL, file ? 0 : -EINVAL);
 	if (q->op != SOP_FALLOCATE)
 		return;
@@ -215,6 +218,10 @@ void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 		[SOP_SPLICE] = allow_move,
 		[SOP_TEE] = allow_move,
 		[SOP_OPENAT] = allow_open,
+		[SOP_CLOSE] = allow_whole,
+		[SOP_STATX] = allow_whole,
+		[SOP_SYNC_FILE_RANGE] = allow_whole,
+		[SOP_MADVISE] = allow_whole,
 	};
 	struct alts a = { 0 };
 

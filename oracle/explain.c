@@ -256,6 +256,11 @@ static void explain_open(struct line *l)
 	put(l, "its end is open, as descriptor %d", result(l));
 }
 
+static void explain_close(struct line *l)
+{
+	put(l, "its descriptor is closed");
+}
+
 static void explain_timeout(struct line *l)
 {
 	const struct req_fact *rf = &l->f->req[l->req];
@@ -390,6 +395,10 @@ static const struct {
 	[SOP_SPLICE] = { explain_move, false },
 	[SOP_TEE] = { explain_move, false },
 	[SOP_OPENAT] = { explain_open, false },
+	[SOP_CLOSE] = { explain_close, false },
+	[SOP_STATX] = { explain_done, false },
+	[SOP_SYNC_FILE_RANGE] = { explain_done, false },
+	[SOP_MADVISE] = { explain_done, false },
 };
 
 static void explain_error(struct line *l)

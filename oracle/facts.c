@@ -358,7 +358,8 @@ bool req_fails(const struct facts *f, unsigned int r, int32_t res)
 		return res < 0 && !(res == -ETIME && (q->op_flags & IORING_TIMEOUT_ETIME_SUCCESS));
 	/* What the operation itself says is stored; what is said without it, and of it, is a failure. */
 	if (stream_op_is(q->op, OP_KEEPS))
-		return f->req[r].prep < 0 || res == -ECANCELED || res == -EBADF || res == -EFAULT;
+		return f->req[r].prep < 0 || res == -ECANCELED || res == -EFAULT ||
+		       (res == -EBADF && stream_op_is(q->op, OP_HOLDS));
 	return res < 0;
 }
 
@@ -496,7 +497,7 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	case SOP_TIMEOUT:
 		return q->ts <= 50 * 1000000ull;
 	default:
-		if (stream_op_is(q->op, OP_KEEPS))
+		if (stream_op_is(q->op, OP_KEEPS) || q->op == SOP_CLOSE)
 			return true;
 		if (q->fd.kind != FD_OBJ || f->s->objs[q->fd.obj].kind == OBJ_FILE)
 			return true;
@@ -545,6 +546,10 @@ bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)
 {
 	if (f->process_exit < ev)
 		return true;
+	for (unsigned int i = 0; i < f->s->nr_reqs; i++)
+		if (f->s->reqs[i].op == SOP_CLOSE && f->req[i].maybe && same_fd(&f->s->reqs[i].fd, fd) &&
+		    f->req[i].begin < ev)
+			return true;
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
 		if (f->s->steps[i].kind == STEP_CLOSE && same_fd(&f->s->steps[i].fd, fd) && f->step_begin[i] < ev)
 			return true;
@@ -570,6 +575,10 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		[SOP_SPLICE] = "splice",
 		[SOP_TEE] = "tee",
 		[SOP_OPENAT] = "openat",
+		[SOP_CLOSE] = "close",
+		[SOP_STATX] = "statx",
+		[SOP_SYNC_FILE_RANGE] = "sync_file_range",
+		[SOP_MADVISE] = "madvise",
 	};
 	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file", ".fifo" };
 	const struct sreq *q;

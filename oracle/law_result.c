@@ -356,6 +356,21 @@ static bool when_no_file(const struct facts *f, unsigned int r)
 	return obj_of(f, r) && !when_file(f, r);
 }
 
+static bool when_any(const struct facts *f, unsigned int r)
+{
+	return true;
+}
+
+static bool when_there(const struct facts *f, unsigned int r)
+{
+	return obj_of(f, r);
+}
+
+static bool when_nowhere(const struct facts *f, unsigned int r)
+{
+	return !obj_of(f, r);
+}
+
 static const struct {
 	uint8_t op;
 	int res;
@@ -372,6 +387,13 @@ static const struct {
 	{ SOP_FALLOCATE, -EBADF, when_bad_fd, "-EBADF" },
 	{ SOP_FTRUNCATE, 0, when_file, "0" },
 	{ SOP_FTRUNCATE, -EBADF, when_bad_fd, "-EBADF" },
+	{ SOP_CLOSE, 0, when_there, "0" },
+	{ SOP_CLOSE, -EBADF, when_nowhere, "-EBADF" },
+	{ SOP_STATX, 0, when_there, "0" },
+	{ SOP_STATX, -EBADF, when_bad_fd, "-EBADF" },
+	{ SOP_SYNC_FILE_RANGE, 0, when_file, "0" },
+	{ SOP_SYNC_FILE_RANGE, -EBADF, when_bad_fd, "-EBADF" },
+	{ SOP_MADVISE, 0, when_any, "0" },
 };
 
 static void whole_result(const struct facts *f, unsigned int r, struct answer *a)
@@ -410,7 +432,7 @@ void law_results(struct court *c)
 			move_result(f, r, &a);
 		else if (stream_op_is(op, OP_TRANSFERS))
 			rw_result(f, r, &a);
-		else if (stream_op_is(op, OP_KEEPS))
+		else if (stream_op_is(op, OP_KEEPS) || op == SOP_CLOSE)
 			whole_result(f, r, &a);
 		else if (op == SOP_POLL_ADD)
 			poll_result(f, r, &a);

@@ -109,10 +109,26 @@ void ask_others(const struct facts *f, unsigned int group, uint32_t ev, unsigned
 {
 	static const int32_t results[] = { 0, -ECANCELED, -EINTR, -ETIME, -EALREADY, -ENOENT };
 	static const uint8_t of[SOP_NR] = {
-		[SOP_NOP] = 0x03,     [SOP_READ] = 0x07,	   [SOP_WRITE] = 0x06,	      [SOP_POLL_ADD] = 0x02,
-		[SOP_TIMEOUT] = 0x0b, [SOP_TIMEOUT_REMOVE] = 0x33, [SOP_LINK_TIMEOUT] = 0x3a, [SOP_ASYNC_CANCEL] = 0x33,
-		[SOP_FSYNC] = 0x03,   [SOP_FALLOCATE] = 0x07,	   [SOP_FTRUNCATE] = 0x03,    [SOP_READV] = 0x07,
-		[SOP_WRITEV] = 0x06,  [SOP_SPLICE] = 0x07,	   [SOP_TEE] = 0x07,	      [SOP_OPENAT] = 0x06,
+		[SOP_NOP] = 0x03,
+		[SOP_READ] = 0x07,
+		[SOP_WRITE] = 0x06,
+		[SOP_POLL_ADD] = 0x02,
+		[SOP_TIMEOUT] = 0x0b,
+		[SOP_TIMEOUT_REMOVE] = 0x33,
+		[SOP_LINK_TIMEOUT] = 0x3a,
+		[SOP_ASYNC_CANCEL] = 0x33,
+		[SOP_FSYNC] = 0x03,
+		[SOP_FALLOCATE] = 0x07,
+		[SOP_FTRUNCATE] = 0x03,
+		[SOP_READV] = 0x07,
+		[SOP_WRITEV] = 0x06,
+		[SOP_SPLICE] = 0x07,
+		[SOP_TEE] = 0x07,
+		[SOP_OPENAT] = 0x06,
+		[SOP_CLOSE] = 0x03,
+		[SOP_STATX] = 0x03,
+		[SOP_SYNC_FILE_RANGE] = 0x03,
+		[SOP_MADVISE] = 0x03,
 	};
 	const struct sreq *q = &f->s->reqs[r];
 	bool counts = stream_op_is(q->op, OP_TRANSFERS);

@@ -120,7 +120,7 @@ static bool is_crisp(const struct plan *p, const struct thing *t)
 	uint64_t bytes = 0;
 	bool seen = false;
 
-	if (t->kind >= OBJ_FILE || stream_is_spliced(p->f->s, t->obj))
+	if (t->kind >= OBJ_FILE || stream_is_vague(p->f->s, t->obj))
 		return false;
 	for (unsigned int m = 0; m < p->nr; m++) {
 		const struct sreq *q = &s->reqs[p->member[m].req];

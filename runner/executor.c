@@ -326,6 +326,10 @@ static int run_crew(struct run *x)
 
 static bool stream_closes(const struct stream *s, unsigned int obj, enum obj_end end)
 {
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		if (s->reqs[i].op == SOP_CLOSE && s->reqs[i].fd.kind == FD_OBJ && s->reqs[i].fd.obj == obj &&
+		    s->reqs[i].fd.end == end)
+			return true;
 	for (unsigned int i = 0; i < s->nr_steps; i++)
 		if (s->steps[i].kind == STEP_CLOSE && s->steps[i].fd.kind == FD_OBJ && s->steps[i].fd.obj == obj &&
 		    s->steps[i].fd.end == end)

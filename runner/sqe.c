@@ -1,5 +1,7 @@
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "core/base/ensure.h"
 #include "runner/run.h"
@@ -74,6 +76,37 @@ static void fill_openat(struct run *x, unsigned int req, const struct sreq *q, s
 	sqe->fd = x->dir;
 	sqe->addr = (uint64_t)(uintptr_t)(q->fd.kind == FD_OBJ ? x->path[q->fd.obj] : "augur-none");
 	sqe->open_flags = (q->fd.end == END_IN ? O_WRONLY : O_RDONLY) | O_CLOEXEC;
+}
+
+static void fill_fd(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+}
+
+/* Of the descriptor itself. */
+static void fill_statx(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->addr = (uint64_t)(uintptr_t) "";
+	sqe->off = (uint64_t)(uintptr_t)run_buffer(x, req);
+	sqe->len = STATX_BASIC_STATS;
+	sqe->statx_flags = AT_EMPTY_PATH;
+}
+
+static void fill_sync_range(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = run_fd(x, &q->fd);
+	sqe->off = (uint64_t)q->off;
+	sqe->len = q->len;
+}
+
+/* Of a page of our own, and nothing that changes it. */
+static void fill_madvise(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = -1;
+	sqe->addr = ((uint64_t)(uintptr_t)x->scratch + 4095) & ~4095ull;
+	sqe->len = 4096;
+	sqe->fadvise_advice = MADV_NORMAL;
 }
 
 static void fill_fsync(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
@@ -158,6 +191,10 @@ static sqe_fn *const fills[SOP_NR] = {
 	[SOP_SPLICE] = fill_move,
 	[SOP_TEE] = fill_move,
 	[SOP_OPENAT] = fill_openat,
+	[SOP_CLOSE] = fill_fd,
+	[SOP_STATX] = fill_statx,
+	[SOP_SYNC_FILE_RANGE] = fill_sync_range,
+	[SOP_MADVISE] = fill_madvise,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)
@@ -180,6 +217,8 @@ void sqe_layout(struct run *x)
 		const struct sreq *q = &x->s->reqs[i];
 
 		x->buf_at[i] = at;
+		if (q->op == SOP_STATX)
+			at += sizeof(struct statx);
 		if (stream_op_is(q->op, OP_TRANSFERS))
 			at += ((q->len > 8 ? q->len : 8) + 63) & ~63u;
 	}

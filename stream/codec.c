@@ -55,7 +55,7 @@ static const uint8_t kinds[128] = {
 	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_OPENAT, REQ | SOP_ASYNC_CANCEL,
 	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
-	STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_WRITE, REQ | SOP_FSYNC, REQ | SOP_READV, REQ | SOP_WRITEV,
+	REQ | SOP_CLOSE, REQ | SOP_STATX, REQ | SOP_SYNC_FILE_RANGE, REQ | SOP_MADVISE, REQ | SOP_FSYNC, REQ | SOP_READV, REQ | SOP_WRITEV,
 	REQ | SOP_WRITE, REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
 	STEP_SUBMIT, STEP_WAIT, STEP_WRITE, STEP_SUBMIT, STEP_CLOSE, STEP_CLOSE_RING, STEP_EXIT_THREAD,
 	STEP_EXIT_PROCESS,
@@ -283,11 +283,11 @@ static void bound_file(struct reader *r, struct sreq *q)
 		return;
 	}
 	q->len &= FILE_LEN - 1;
-	if (q->op == SOP_FALLOCATE)
+	if (stream_op_is(q->op, OP_FILES))
 		q->off &= FILE_OFF - 1;
 	if (q->off != -1)
 		q->off &= FILE_OFF - 1;
-	if (stream_op_is(q->op, OP_READS) || (q->off >= 0 && !(q->op_flags & RWF_APPEND)))
+	if (!stream_op_is(q->op, OP_WRITES | OP_SIZES) || (q->off >= 0 && !(q->op_flags & RWF_APPEND)))
 		return;
 	if (r->appended[q->fd.obj] + q->len > FILE_APPENDS)
 		q->len = 0;
@@ -298,7 +298,7 @@ static void decode_transfer(struct reader *r, struct sreq *q, const uint8_t *b)
 {
 	unsigned int kind;
 
-	if (stream_op_is(q->op, OP_SIZES) && kind_of(r->s, &q->fd) != OBJ_FILE)
+	if (stream_op_is(q->op, OP_FILES) && kind_of(r->s, &q->fd) != OBJ_FILE)
 		q->fd = (struct fdref){ .kind = FD_BAD };
 	kind = kind_of(r->s, &q->fd);
 	q->op_flags = flags_of(stream_ops[q->op].flags, b[4], true);
@@ -368,6 +368,12 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		q->fd = fd_of(s, b[2]);
 	if ((kind_of(s, &q->fd) == OBJ_FIFO) != (op == SOP_OPENAT))
 		q->fd = (struct fdref){ .kind = FD_BAD };
+	if (op == SOP_CLOSE && q->fd.kind == FD_OBJ) {
+		if (stream_opens(s) || r->end_gone[q->fd.obj][q->fd.end])
+			q->fd = (struct fdref){ .kind = FD_BAD };
+		else
+			r->end_gone[q->fd.obj][q->fd.end] = true;
+	}
 	if (stream_ops[op].takes & FIELD_TARGET && (int8_t)b[3] != -128 && target >= 0 && target < STREAM_MAX_REQS)
 		q->target = (uint8_t)target;
 	if (stream_op_is(op, OP_MOVES)) {

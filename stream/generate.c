@@ -13,27 +13,27 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop",	   "pipe_read",	   "pipe_write", "event_read", "event_write", "file_read", "file_write", "poll",
-	"timeout", "remove",	   "cancel",	 "fsync",      "resize",      "splice",	   "open",	 "chain",
-	"hard",	   "link_timeout", "async",	 "bad_fd",     "zero",	      "big",	   "nowait",	 "position",
-	"count",   "wide",	   "prep",	 "open_chain", "overflow",    "shared",	   "close",	 "look",
-	"direct",  "wait",	   "drain",	 "skip",       "vector",      "shape",
+	"nop",	   "pipe_read", "pipe_write", "event_read",   "event_write", "file_read",  "file_write", "poll",
+	"timeout", "remove",	"cancel",     "fsync",	      "resize",	     "splice",	   "open",	 "trivial",
+	"closing", "chain",	"hard",	      "link_timeout", "async",	     "bad_fd",	   "zero",	 "big",
+	"nowait",  "position",	"count",      "wide",	      "prep",	     "open_chain", "overflow",	 "shared",
+	"close",   "look",	"direct",     "wait",	      "drain",	     "skip",	   "vector",	 "shape",
 };
 
 /* Requests that a coupled stream has at least. */
 enum { DEEP = 10 };
 
 static const uint16_t default_weight[GEN_FEATURES] = {
-	[GEN_NOP] = 12,	       [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16,    [GEN_EVENT_READ] = 8,
-	[GEN_EVENT_WRITE] = 7, [GEN_FILE_READ] = 5,  [GEN_FILE_WRITE] = 7,     [GEN_POLL] = 12,
-	[GEN_TIMEOUT] = 10,    [GEN_REMOVE] = 4,     [GEN_CANCEL] = 16,	       [GEN_FSYNC] = 4,
-	[GEN_RESIZE] = 3,      [GEN_SPLICE] = 6,     [GEN_OPEN] = 5,	       [GEN_VECTOR] = 60,
-	[GEN_CHAIN] = 450,     [GEN_HARD] = 330,     [GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,
-	[GEN_BAD_FD] = 25,     [GEN_ZERO] = 25,	     [GEN_BIG] = 50,	       [GEN_NOWAIT] = 15,
-	[GEN_POSITION] = 15,   [GEN_COUNT] = 60,     [GEN_WIDE] = 150,	       [GEN_PREP] = 12,
-	[GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,  [GEN_SHARED] = 250,       [GEN_CLOSE] = 40,
-	[GEN_LOOK] = 200,      [GEN_DIRECT] = 450,   [GEN_WAIT] = 550,	       [GEN_DRAIN] = 15,
-	[GEN_SKIP] = 15,       [GEN_SHAPE] = 150,
+	[GEN_NOP] = 12,		  [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
+	[GEN_EVENT_WRITE] = 7,	  [GEN_FILE_READ] = 5,	[GEN_FILE_WRITE] = 7,  [GEN_POLL] = 12,
+	[GEN_TIMEOUT] = 10,	  [GEN_REMOVE] = 4,	[GEN_CANCEL] = 16,     [GEN_FSYNC] = 4,
+	[GEN_RESIZE] = 3,	  [GEN_SPLICE] = 6,	[GEN_OPEN] = 5,	       [GEN_TRIVIAL] = 4,
+	[GEN_CLOSING] = 2,	  [GEN_VECTOR] = 60,	[GEN_CHAIN] = 450,     [GEN_HARD] = 330,
+	[GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,     [GEN_ZERO] = 25,
+	[GEN_BIG] = 50,		  [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,   [GEN_COUNT] = 60,
+	[GEN_WIDE] = 150,	  [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,
+	[GEN_SHARED] = 250,	  [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,      [GEN_DIRECT] = 450,
+	[GEN_WAIT] = 550,	  [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,       [GEN_SHAPE] = 150,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -228,6 +228,8 @@ static void few_loners(struct gen *g)
 
 	g->weight[GEN_NOP] /= 4;
 	g->weight[GEN_FSYNC] /= 2;
+	g->weight[GEN_TRIVIAL] /= 2;
+	g->weight[GEN_CLOSING] /= 2;
 	g->weight[GEN_TIMEOUT] /= 2;
 	g->weight[GEN_BAD_FD] /= 2;
 	g->weight[GEN_CANCEL] *= 2;

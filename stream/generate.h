@@ -26,6 +26,8 @@ enum gen_feature {
 	GEN_RESIZE, /* fallocate, ftruncate */
 	GEN_SPLICE, /* and tee */
 	GEN_OPEN, /* of a fifo */
+	GEN_TRIVIAL, /* statx, sync_file_range, madvise */
+	GEN_CLOSING, /* a close */
 	GEN_OPS,
 	/* the rest: chances in 1000 */
 	GEN_CHAIN = GEN_OPS, /* a chain of several requests */

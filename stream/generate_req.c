@@ -155,6 +155,34 @@ static void gen_open(struct gen *g, struct sreq *r)
 		r->sqe_flags |= IOSQE_ASYNC;
 }
 
+static void gen_trivial(struct gen *g, struct sreq *r)
+{
+	static const uint8_t ops[] = { SOP_STATX, SOP_SYNC_FILE_RANGE, SOP_MADVISE };
+
+	r->op = ops[prng_below(&g->p, 3)];
+	if (r->op == SOP_STATX) {
+		r->fd = gen_fd(g, OBJ_KINDS);
+	} else if (r->op == SOP_SYNC_FILE_RANGE) {
+		r->fd = gen_fd(g, OBJ_FILE);
+		r->len = prng_below(&g->p, 5000);
+	}
+}
+
+/* Of what nobody has closed, or is to close; otherwise of what is not there. */
+static void gen_close_fd(struct gen *g, struct sreq *r)
+{
+	bool in = prng_chance(&g->p, 2, 3);
+
+	r->op = SOP_CLOSE;
+	r->fd = gen_fd(g, OBJ_KINDS);
+	if (kind_of(g, &r->fd) == OBJ_PIPE && in)
+		r->fd.end = END_IN;
+	if (r->fd.kind == FD_OBJ && (stream_opens(g->s) || g->end_gone[r->fd.obj][r->fd.end]))
+		r->fd = (struct fdref){ .kind = FD_BAD };
+	if (r->fd.kind == FD_OBJ)
+		g->end_gone[r->fd.obj][r->fd.end] = true;
+}
+
 /* From one pipe to another, rarely to itself, or by the wrong end; or from a file. */
 static void gen_splice(struct gen *g, struct sreq *r)
 {
@@ -320,6 +348,12 @@ static void gen_op(struct gen *g, struct sreq *r)
 		break;
 	case GEN_OPEN:
 		gen_open(g, r);
+		break;
+	case GEN_TRIVIAL:
+		gen_trivial(g, r);
+		break;
+	case GEN_CLOSING:
+		gen_close_fd(g, r);
 		break;
 	default:
 		r->op = SOP_NOP;

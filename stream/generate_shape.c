@@ -181,9 +181,14 @@ static bool add_request(struct gen *g, struct making *m, uint16_t part)
 
 static bool add_feed(struct gen *g, struct making *m)
 {
-	struct step *t = gen_add_step(g, STEP_WRITE, gen_any_task(g));
 	bool event = g->s->objs[m->obj].kind == OBJ_EVENTFD;
+	unsigned int task = gen_any_task(g);
+	struct step *t;
 
+	/* A request of the shape may close it. */
+	if (g->end_gone[m->obj][event ? END_OUT : END_IN])
+		return true;
+	t = gen_add_step(g, STEP_WRITE, task);
 	if (!t)
 		return false;
 	t->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)m->obj, .end = event ? END_OUT : END_IN };

@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0xd7ec3ed5db24a313ull;
+static const uint64_t pinned = 0xc7299412ec10e12dull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
@@ -215,7 +215,7 @@ static void test_statistics_of_fields(void)
 	CHECK_OP(c.bad_fd, >, 60u);
 	CHECK_OP(c.zero, >, 60u);
 	CHECK_OP(c.big, >, 60u);
-	CHECK_OP(c.value_max, >, 20u);
+	CHECK_OP(c.value_max, >, 12u);
 	CHECK_OP(c.never, >, 300u);
 	CHECK_OP(c.zero_ts, >, 150u);
 	CHECK_OP(c.slow, >, 1u);
@@ -248,7 +248,7 @@ static void test_deep(void)
 		stream_generate(seed, &opt, &s);
 		coupled += stream_largest_group(&s) >= 8;
 	}
-	CHECK_OP(coupled, >=, 1250u);
+	CHECK_OP(coupled, >=, 1150u);
 }
 
 /* What some planted bugs need, and chance alone makes too rarely: how many of 2,000 streams have it. */

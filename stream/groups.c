@@ -92,11 +92,13 @@ static void couple_steps(struct sets *u)
 	}
 }
 
-bool stream_is_spliced(const struct stream *s, unsigned int obj)
+bool stream_is_vague(const struct stream *s, unsigned int obj)
 {
 	for (unsigned int i = 0; i < s->nr_reqs; i++) {
 		const struct sreq *r = &s->reqs[i];
 
+		if (r->op == SOP_CLOSE && r->fd.kind == FD_OBJ && r->fd.obj == obj)
+			return true;
 		if (stream_op_is(r->op, OP_MOVES) &&
 		    ((r->fd.kind == FD_OBJ && r->fd.obj == obj) || (r->in.kind == FD_OBJ && r->in.obj == obj)))
 			return true;
@@ -112,7 +114,7 @@ static void couple_objects(struct sets *u)
 
 	memset(user, STREAM_NONE, sizeof(user));
 	for (unsigned int i = 0; i < u->s->nr_objs; i++)
-		spliced[i] = stream_is_spliced(u->s, i);
+		spliced[i] = stream_is_vague(u->s, i);
 	for (unsigned int i = 0; i < u->s->nr_reqs; i++) {
 		const struct sreq *r = &u->s->reqs[i];
 		bool file = r->fd.kind == FD_OBJ && u->s->objs[r->fd.obj].kind == OBJ_FILE;

@@ -7,7 +7,7 @@
  *	own ring;
  *	read, write or poll one pipe or eventfd, or read, write or resize one file;
  *	are on one ring and any request of that ring drains.
- * What a pipe or file holds that bytes are spliced to or from nobody tells: it couples nobody.
+ * What an object holds that bytes are spliced to or from, or that a request closes, nobody tells: it couples nobody.
  * A timeout that counts completions is not coupled to what it counts: that is read off the CQ. */
 #ifndef STREAM_GROUPS_H
 #define STREAM_GROUPS_H
@@ -17,8 +17,8 @@
 /* The group of each request, numbered from 0 in the order of their first members; returns how many there are. */
 unsigned int stream_groups(const struct stream *s, uint8_t group_of[STREAM_MAX_REQS]);
 
-/* Does some request move bytes from or to that object by SPLICE or TEE? */
-bool stream_is_spliced(const struct stream *s, unsigned int obj);
+/* Does some request move bytes from or to that object by SPLICE or TEE, or close it? */
+bool stream_is_vague(const struct stream *s, unsigned int obj);
 
 /* How many requests the largest group has; 0 without requests. */
 unsigned int stream_largest_group(const struct stream *s);

@@ -130,9 +130,9 @@ const struct stream_oprow stream_ops[SOP_NR] = {
 	[SOP_FSYNC] = { "fsync", IORING_OP_FSYNC, FIELD_FD, FIELD_FD, fsync_flags, IORING_FSYNC_DATASYNC,
 			OP_HOLDS | OP_FORCED | OP_KEEPS },
 	[SOP_FALLOCATE] = { "fallocate", IORING_OP_FALLOCATE, FIELD_FD | FIELD_LEN | FIELD_OFF, FIELD_FD | FIELD_LEN,
-			    no_flags, 0, OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES },
+			    no_flags, 0, OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES | OP_FILES },
 	[SOP_FTRUNCATE] = { "ftruncate", AU_OP_FTRUNCATE, FIELD_FD | FIELD_LEN, FIELD_FD | FIELD_LEN, no_flags, 0,
-			    OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES },
+			    OP_HOLDS | OP_FORCED | OP_KEEPS | OP_SIZES | OP_FILES },
 	[SOP_READV] = { "readv", IORING_OP_READV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_IOVS, FIELD_FD | FIELD_LEN,
 			rw_flags, RWF_BITS, OP_READS | OP_HOLDS },
 	[SOP_WRITEV] = { "writev", IORING_OP_WRITEV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE | FIELD_IOVS,
@@ -142,6 +142,11 @@ const struct stream_oprow stream_ops[SOP_NR] = {
 	[SOP_TEE] = { "tee", IORING_OP_TEE, FIELD_FD | FIELD_IN | FIELD_LEN, FIELD_FD | FIELD_IN | FIELD_LEN, no_flags,
 		      0, OP_MOVES | OP_HOLDS | OP_FORCED },
 	[SOP_OPENAT] = { "openat", IORING_OP_OPENAT, FIELD_FD, FIELD_FD, no_flags, 0, 0 },
+	[SOP_CLOSE] = { "close", IORING_OP_CLOSE, FIELD_FD, FIELD_FD, no_flags, 0, 0 },
+	[SOP_STATX] = { "statx", IORING_OP_STATX, FIELD_FD, FIELD_FD, no_flags, 0, OP_FORCED | OP_KEEPS },
+	[SOP_SYNC_FILE_RANGE] = { "sync_file_range", IORING_OP_SYNC_FILE_RANGE, FIELD_FD | FIELD_LEN | FIELD_OFF,
+				  FIELD_FD | FIELD_LEN, no_flags, 0, OP_HOLDS | OP_FORCED | OP_KEEPS | OP_FILES },
+	[SOP_MADVISE] = { "madvise", IORING_OP_MADVISE, 0, 0, no_flags, 0, OP_FORCED | OP_KEEPS },
 };
 
 const char *const stream_field_words[FIELDS] = {

@@ -39,8 +39,9 @@ enum stream_trait {
 	OP_HOLDS = 1 << 2, /* holds the file of its descriptor once it is issued: a cancel by descriptor finds it */
 	OP_FORCED = 1 << 3, /* always run by a worker */
 	OP_KEEPS = 1 << 4, /* its own result severs no chain */
-	OP_SIZES = 1 << 5, /* changes the size of a file; on files only */
+	OP_SIZES = 1 << 5, /* changes the size of a file */
 	OP_MOVES = 1 << 6, /* bytes from another descriptor into its own, which is a pipe */
+	OP_FILES = 1 << 7, /* is for files only */
 	OP_TRANSFERS = OP_READS | OP_WRITES,
 };
 

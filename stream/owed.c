@@ -194,6 +194,8 @@ static void count_req(struct analysis *a, unsigned int i, unsigned int first, un
 	const struct obj *o = obj_of(a->s, &r->fd);
 	struct traffic *t;
 
+	if (r->op == SOP_CLOSE && o)
+		a->traffic[r->fd.obj].closed = true;
 	if (stream_op_is(r->op, OP_MOVES)) {
 		count_move(a, r);
 		return;
@@ -293,7 +295,8 @@ static bool fails(const struct stream *s, const struct sreq *r)
 {
 	const struct obj *o = obj_of(s, &r->fd);
 
-	if (r->op == SOP_POLL_ADD || r->op == SOP_OPENAT || stream_op_is(r->op, OP_KEEPS))
+	if (r->op == SOP_POLL_ADD || r->op == SOP_OPENAT || r->op == SOP_CLOSE ||
+	    (stream_op_is(r->op, OP_KEEPS) && stream_op_is(r->op, OP_HOLDS)))
 		return !o;
 	if (stream_op_is(r->op, OP_MOVES))
 		return !o || r->in.kind != FD_OBJ;

@@ -444,20 +444,7 @@ static void parse_direct(struct parser *p, struct step *t)
 	step_task(p, t, &a);
 }
 
-static void parse_open(struct parser *p, struct step *t)
-{
-	unsigned int col = lex_col(&p->x);
-	struct span w;
-	struct args a;
-
-	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected an end of a fifo");
-		return;
-	}
-	if (parse_fd(p, &w, &t->fd) && read_args(p, &a, 1 << ARG_TASK, NULL, NULL))
-		step_task(p, t, &a);
-}
-
+/* Opens an end of a fifo, closes a descriptor or a ring. */
 static void parse_close(struct parser *p, struct step *t)
 {
 	unsigned int col = lex_col(&p->x);
@@ -465,17 +452,18 @@ static void parse_close(struct parser *p, struct step *t)
 	struct args a;
 
 	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected a descriptor or a ring");
+		lex_error(&p->x, col,
+			  t->kind == STEP_OPEN ? "expected an end of a fifo" : "expected a descriptor or a ring");
 		return;
 	}
-	for (unsigned int i = 0; i < p->s->nr_rings; i++) {
+	for (unsigned int i = 0; t->kind != STEP_OPEN && i < p->s->nr_rings; i++) {
 		if (span_is(&w, p->s->rings[i].name)) {
 			t->kind = STEP_CLOSE_RING;
 			t->ring = (uint8_t)i;
 			t->task = p->s->rings[i].task;
 		}
 	}
-	if (t->kind == STEP_CLOSE && !parse_fd(p, &w, &t->fd))
+	if (t->kind != STEP_CLOSE_RING && !parse_fd(p, &w, &t->fd))
 		return;
 	if (t->kind == STEP_CLOSE && t->fd.kind == FD_BAD)
 		lex_error(&p->x, w.col, "`none` cannot be closed");
@@ -519,9 +507,7 @@ static void parse_step(struct parser *p, const struct span *first, unsigned int 
 		parse_look(p, t);
 	else if (kind <= STEP_READ)
 		parse_direct(p, t);
-	else if (kind == STEP_OPEN)
-		parse_open(p, t);
-	else if (kind == STEP_CLOSE)
+	else if (kind <= STEP_CLOSE)
 		parse_close(p, t);
 	else
 		parse_exit(p, t);

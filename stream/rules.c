@@ -17,6 +17,7 @@ struct walk {
 	/* what is gone by the current step */
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], end_gone[STREAM_MAX_OBJS][2];
 	bool all_gone;
+	uint8_t closed_by[STREAM_MAX_OBJS][2]; /* so many requests */
 	/* how far files may grow */
 	uint64_t file_end[STREAM_MAX_OBJS], file_append[STREAM_MAX_OBJS];
 };
@@ -272,9 +273,14 @@ static void check_req(struct walk *w, unsigned int i)
 	     "a fifo, and nothing else, is opened");
 	check_move(w, i, kind);
 	RULE(w, r->iovs <= STREAM_MAX_IOVS, ITEM_REQ, i, "a transfer has at most 8 pieces");
-	RULE(w, !stream_op_is(r->op, OP_SIZES) || kind == OBJ_FILE || kind == OBJ_KINDS, ITEM_REQ, i,
-	     "only files are allocated and truncated");
-	RULE(w, r->op != SOP_FALLOCATE || r->off >= 0, ITEM_REQ, i, "an allocation has an offset");
+	RULE(w, !stream_op_is(r->op, OP_FILES) || kind == OBJ_FILE || kind == OBJ_KINDS, ITEM_REQ, i,
+	     "only files are allocated, truncated, and synced in part");
+	RULE(w, !stream_op_is(r->op, OP_FILES) || r->off >= 0, ITEM_REQ, i, "it has an offset of its own");
+	if (r->op == SOP_CLOSE && kind != OBJ_KINDS) {
+		RULE(w, !w->closed_by[r->fd.obj][r->fd.end]++, ITEM_REQ, i, "the descriptor is closed twice");
+		RULE(w, !stream_opens(s), ITEM_REQ, i,
+		     "a stream with a fifo closes nothing else: what is opened could get the same number");
+	}
 	if (stream_op_is(r->op, OP_WRITES | OP_SIZES) && kind == OBJ_FILE && r->len <= STREAM_MAX_LEN &&
 	    r->off <= STREAM_MAX_LEN)
 		grow_file(w, r, i);
@@ -299,6 +305,8 @@ static void check_direct(struct walk *w, unsigned int i)
 	if (t->kind == STEP_CLOSE) {
 		RULE(w, kind == OBJ_FIFO || !stream_opens(w->s), ITEM_STEP, i,
 		     "a stream with a fifo closes nothing else: what is opened could get the same number");
+		RULE(w, kind == OBJ_FIFO || !w->closed_by[t->fd.obj][t->fd.end], ITEM_STEP, i,
+		     "a request closes the descriptor");
 		w->end_gone[t->fd.obj][t->fd.end] = true;
 		return;
 	}

@@ -121,11 +121,44 @@ ENGINE_TEST(test_pieces, 60)
 	tr_close(&r);
 }
 
+/* What looks for its descriptor itself fails no chain; a close does, and a ring closes no rings. */
+ENGINE_TEST(test_small_things, 40)
+{
+	struct tr_pipe p;
+	struct tr r;
+	int f = tr_temp_file(10);
+
+	tr_open(&r, 16, any_kind());
+	tr_pipe(&p);
+	tr_whole(&r, IORING_OP_STATX, 1, L, 99, 0, 0);
+	tr_whole(&r, IORING_OP_STATX, 2, L, p.out, 0, 0);
+	tr_whole(&r, IORING_OP_SYNC_FILE_RANGE, 3, L, p.out, 0, 0);
+	tr_whole(&r, IORING_OP_SYNC_FILE_RANGE, 4, L, f, 0, 0);
+	tr_whole(&r, IORING_OP_MADVISE, 5, L, -1, 0, 0);
+	tr_whole(&r, IORING_OP_CLOSE, 6, L, f, 0, 0);
+	tr_whole(&r, IORING_OP_CLOSE, 7, HL, f, 0, 0);
+	tr_whole(&r, IORING_OP_CLOSE, 8, L, r.fd, 0, 0);
+	tr_nop(&r, 9, 0);
+	T_OP(tr_submit(&r), ==, 9);
+	tr_want(&r, 9);
+	T_RES(&r, 1, ==, -EBADF);
+	T_RES(&r, 2, ==, 0);
+	T_RES(&r, 3, ==, -ESPIPE);
+	T_RES(&r, 4, ==, 0);
+	T_RES(&r, 5, ==, 0);
+	T_RES(&r, 6, ==, 0);
+	T_RES(&r, 7, ==, -EBADF);
+	T_RES(&r, 8, ==, -EBADF);
+	T_RES(&r, 9, ==, -ECANCELED);
+	tr_close(&r);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(test_own_result_severs_nothing),
 	CHECK_TEST(test_sizes),
 	CHECK_TEST(test_queued_sync_is_cancelled),
 	CHECK_TEST(test_pieces),
+	CHECK_TEST(test_small_things),
 };
 
 int main(int argc, char **argv)

@@ -33,6 +33,27 @@ const struct io_issue_def io_issue_defs[] = {
 		.prep = io_fsync_prep,
 		.issue = io_fsync,
 	},
+	[IORING_OP_CLOSE] = {
+		.name = "CLOSE",
+		.prep = io_close_prep,
+		.issue = io_close,
+	},
+	[IORING_OP_STATX] = {
+		.name = "STATX",
+		.prep = io_statx_prep,
+		.issue = io_statx,
+	},
+	[IORING_OP_SYNC_FILE_RANGE] = {
+		.name = "SYNC_FILE_RANGE",
+		.needs_file = true,
+		.prep = io_sfr_prep,
+		.issue = io_sync_file_range,
+	},
+	[IORING_OP_MADVISE] = {
+		.name = "MADVISE",
+		.prep = io_madvise_prep,
+		.issue = io_madvise,
+	},
 	[IORING_OP_OPENAT] = {
 		.name = "OPENAT",
 		.prep = io_openat_prep,
