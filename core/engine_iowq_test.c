@@ -16,17 +16,33 @@ static struct io_wq *my_pool(void)
 	return io_task_wq(engine_self()->tctx);
 }
 
-static bool pool_shows(const char *what)
+/* At once, or within so many times 5 ms. */
+static bool pool_shows_in(const char *what, unsigned int tries)
 {
 	static char buf[16384];
 	struct text out;
 
-	text_init(&out, buf, sizeof(buf));
-	io_wq_dump(my_pool(), &out);
-	if (strstr(buf, what))
-		return true;
+	for (;;) {
+		text_init(&out, buf, sizeof(buf));
+		io_wq_dump(my_pool(), &out);
+		if (strstr(buf, what))
+			return true;
+		if (!tries--)
+			break;
+		user_sleep(5 * MS);
+	}
 	fprintf(stderr, "no \"%s\" in:\n%s", what, buf);
 	return false;
+}
+
+static bool pool_shows(const char *what)
+{
+	return pool_shows_in(what, 0);
+}
+
+static bool pool_comes_to(const char *what)
+{
+	return pool_shows_in(what, 400);
 }
 
 static void in_other_task(sched_task_fn *fn, void *arg)
@@ -40,12 +56,15 @@ static void in_other_task(sched_task_fn *fn, void *arg)
 /* ---- the roads to io-wq ---- */
 
 static struct atomic32 queued[64]; /* by user_data; written by whoever queues, read when the request has ended */
+static struct atomic32 armed[64]; /* likewise, each time a poll is armed for it */
 static struct atomic32 worker_cpu; /* of the last request a worker began with; as above */
 
 static void count_queued(void *ctx, unsigned int point, uint64_t user_data, int32_t res)
 {
 	if (point == ENGINE_TRACE_QUEUED && user_data < 64)
 		__atomic_fetch_add(&queued[user_data].v, 1, __ATOMIC_SEQ_CST);
+	if (point == ENGINE_TRACE_ARMED && user_data < 64)
+		__atomic_fetch_add(&armed[user_data].v, 1, __ATOMIC_SEQ_CST);
 	if (point == ENGINE_TRACE_WORKER)
 		__atomic_store_n(&worker_cpu.v, sched_cpu(), __ATOMIC_SEQ_CST);
 }
@@ -68,8 +87,10 @@ static void roads(void)
 	struct tr r;
 	int file;
 
-	for (int i = 0; i < 64; i++)
+	for (int i = 0; i < 64; i++) {
 		a32_store(&queued[i], 0);
+		a32_store(&armed[i], 0);
+	}
 	tr_open(&r, 8, any_kind());
 	tr_pipe(&p);
 	file = tr_temp_file(16);
@@ -85,7 +106,8 @@ static void roads(void)
 	tr_read(&r, 7, A, p.out, bytes, 1); /* a worker arms poll for it, and it comes again */
 	tr_read(&r, 8, 0, p.out, bytes, 1); /* the submitter arms poll: it comes never */
 	T_OP(tr_submit(&r), ==, 2);
-	settle();
+	for (int i = 0; i < 100 && (!a32_load(&armed[7]) || !a32_load(&armed[8])); i++)
+		settle();
 	T_OP(times(7), ==, 1u);
 	T_OP(engine_write(p.in, "xx", 2, -1, true), ==, 2);
 	tr_want(&r, 7);
@@ -114,6 +136,7 @@ ENGINE_TEST(test_work_is_marked_as_the_kernel_does, 60)
 		tr_pipe(&p[i]);
 	file = tr_temp_file(16);
 	block_bounded(&r, 2, &p[0], &bytes[0]);
+	T(pool_comes_to(" bound    1 of 1 workers, 0 starting, 0 running"));
 	T(pool_shows("worker  iou-wrk-main, in: unbound\n")); /* the follower, on the head's worker */
 	tr_max_workers(&r, 1, 1);
 	T_OP(engine_write(p[1].in, "x", 1, -1, true), ==, 1);
@@ -121,7 +144,7 @@ ENGINE_TEST(test_work_is_marked_as_the_kernel_does, 60)
 	tr_read(&r, 4, 0, p[2].out, &bytes[2], 1);
 	T_OP(tr_submit(&r), ==, 2);
 	tr_want(&r, 2);
-	settle();
+	T(pool_comes_to(" unbound  1 of 1 workers, 0 starting, 0 running"));
 	tr_nop(&r, 5, A);
 	tr_write(&r, 6, 0, file, "x", 1);
 	T_OP(tr_submit(&r), ==, 2);
@@ -149,7 +172,10 @@ static void nop_of_other_task(void *arg)
 {
 	tr_nop(&shared, 5, A);
 	T_OP(tr_submit(&shared), ==, 1);
-	user_sleep(20 * MS);
+	for (int i = 0; i < 400 && tr_res(&shared, 5) == NO_CQE; i++) {
+		user_sleep(5 * MS);
+		tr_reap(&shared);
+	}
 }
 
 /* The rings of a task share one pool; another task's requests to the same ring go to its own. */
@@ -193,8 +219,8 @@ ENGINE_TEST(test_idle_workers_go_with_the_last_ring, 60)
 	T(pool_shows(" bound    1 of 1 workers"));
 	tr_close(&keep);
 	user_sleep(30 * MS);
-	T(pool_shows("io-wq of main, exit on idle"));
-	T(pool_shows(" bound    0 of 1 workers"));
+	T(pool_comes_to("io-wq of main, exit on idle"));
+	T(pool_comes_to(" bound    0 of 1 workers"));
 	tr_open(&r, 8, DEFAULT);
 	tr_nop(&r, 1, A);
 	T_OP(tr_submit(&r), ==, 1);
