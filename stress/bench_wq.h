@@ -49,8 +49,8 @@ extern const unsigned int wq_uv_bytes; /* that libuv keeps for an item */
 
 void wq_answer(const struct wq_world *w);
 
-/* One item's share, in nanoseconds of CPU time, of queueing n behind a blocked worker and of running them; in rounds, if n is
- * small. */
+/* One item's share, in nanoseconds of CPU time, of queueing n behind a blocked worker and of running them; in rounds, if n
+ * is small. */
 struct wq_growth {
 	double queue, run;
 	double bytes; /* one item's, while it waits: what the pool allocates, and the item's own header in it */
