@@ -516,12 +516,12 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 	bool ok = true;
 
 	*t = fresh;
-	if (kind <= STEP_PEEK || kind == STEP_CLOSE_RING)
+	if (kind >= STEP_CLOSE_RING && stream_opens(s))
+		ok = false;
+	else if (kind <= STEP_PEEK || kind == STEP_CLOSE_RING)
 		ok = !r->task_gone[t->task] && ring_step(r, t, b);
 	else if (kind <= STEP_CLOSE)
 		ok = !r->task_gone[t->task] && fd_step(r, t, b);
-	if (kind >= STEP_EXIT_THREAD && stream_opens(s))
-		ok = false;
 	if (!ok || r->task_gone[t->task]) {
 		memset(t, 0, sizeof(*t));
 		return;

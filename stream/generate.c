@@ -489,7 +489,7 @@ void gen_close_ring(struct gen *g, unsigned int ring)
 	if (!g->close_ring)
 		return;
 	g->close_ring = false;
-	if (g->ring_gone[ring])
+	if (g->ring_gone[ring] || stream_opens(g->s))
 		return;
 	t = gen_add_step(g, STEP_CLOSE_RING, task);
 	if (!t)

@@ -367,8 +367,8 @@ static void check_step(struct walk *w, unsigned int i)
 		say(w, ITEM_STEP, i, "there is no such kind of step");
 		return;
 	}
-	RULE(w, t->kind < STEP_EXIT_THREAD || !stream_opens(w->s), ITEM_STEP, i,
-	     "in a stream with a fifo nothing exits: its worker could wait for ever, and the exit for it");
+	RULE(w, t->kind < STEP_CLOSE_RING || !stream_opens(w->s), ITEM_STEP, i,
+	     "in a stream with a fifo nothing exits, and no ring is closed: a worker could wait for ever, and the exit for it");
 	RULE(w, step_at_rest(t), ITEM_STEP, i, "a field is set that the step does not take");
 	if (w->all_gone)
 		say(w, ITEM_STEP, i, "nothing can follow `exit process`");
