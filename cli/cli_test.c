@@ -517,7 +517,32 @@ static long number(const char *text, const char *key)
 	return CHECK(at) ? atol(at + strlen(key)) : -1;
 }
 
-/* Runs are counted next to streams; what is certain is not run again. */
+/* The picture shows what waits for a worker, and who looks changes nothing. */
+static void test_run_dump(void)
+{
+	static char plain[sizeof(out)];
+	const char *file, *shown;
+
+	if (!can_run_sim())
+		return;
+	file = put("dump.augur",
+		   "augur 1\nring r entries=8\npipe p\nsubmit r\n  a: read fd=p.out len=8 async\n"
+		   "  b: read fd=p.out len=8 async\nwait r 0\nwrite p.in len=8\nwrite p.in len=8\nwait r 2\n");
+	CHECK_OP(augur("run", file, "--seed", "3", NULL), ==, 0);
+	strcpy(plain, out);
+	CHECK_OP(augur("run", file, "--seed", "3", "--dump", NULL), ==, 0);
+	says("io-wq after step 1, submit r");
+	says("io-wq after step 5, wait r 2");
+	says(" unbound ");
+	says("  pending unbound");
+	says("  worker  iou-wrk-");
+	shown = strstr(out, file);
+	if (CHECK(shown))
+		CHECK_STR(shown, plain);
+	CHECK_OP(augur("run", file, "--on", "engine", "--dump", NULL), ==, 2);
+	says("--dump is for sim");
+}
+
 /* What a kernel does of its own accord decides nothing here; that the two are compared at all does. */
 static void test_whitebox(void)
 {
@@ -529,6 +554,7 @@ static void test_whitebox(void)
 		CHECK(strstr(out, "20 streams, ") == out);
 }
 
+/* Runs are counted next to streams; what is certain is not run again. */
 static void test_luck(void)
 {
 	if (!can_run_sim())
@@ -560,6 +586,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_gen_is_deterministic),
 	CHECK_TEST(test_fmt),
 	CHECK_TEST(test_run),
+	CHECK_TEST(test_run_dump),
 	CHECK_TEST(test_hand_is_missing),
 	CHECK_TEST(test_out_cannot_be_written),
 	CHECK_TEST(test_out_is_full),

@@ -27,6 +27,7 @@ static const char help[] =
 	"                   wins over the stream's own schedule line\n"
 	"  --times N        so many runs, with seed N, N+1, ...; shows the first that is not in order\n"
 	"  --trace          sim: also shows where each request got to (the tracepoints of the engine), and judges by that\n"
+	"  --dump           sim: also writes what io-wq looks like after each step to stderr: accounts, pending work, workers\n"
 	"  --json           the same for machines\n"
 	"  --record FILE    keeps the record that is shown, as `augur judge` reads it\n"
 	"  --ledger DIR     known divergences; default: corpora/ledger of the workspace\n"
@@ -35,7 +36,7 @@ static const char help[] =
 struct run_options {
 	const char *on, *schedule, *record, *ledger, *scratch;
 	uint64_t seed, times;
-	bool seed_given, json, trace;
+	bool seed_given, json, trace, dump;
 };
 
 /* What one command line needs while it runs. */
@@ -91,7 +92,7 @@ static enum exit_status run_stream(struct run *r, const struct stream_file *f, s
 
 	*out = (struct runs){ .status = STATUS_OK };
 	for (uint64_t i = 0; i < r->o.times; i++) {
-		struct job_options jo = { .seed = r->o.seed + i, .trace = r->o.trace };
+		struct job_options jo = { .seed = r->o.seed + i, .trace = r->o.trace, .dump = r->o.dump };
 		struct job *job = runner_once(r->hand, &f->stream, &jo);
 		enum exit_status status;
 
@@ -204,8 +205,8 @@ static enum exit_status prepare(struct run *r, char **paths, int nr)
 		fprintf(stderr, "augur run: --record keeps one record, but %d files are named\n", nr);
 		status = STATUS_USAGE;
 	}
-	if (r->o.trace && r->runner != RUNNER_SIM) {
-		fprintf(stderr, "augur run: --trace is for sim\n");
+	if ((r->o.trace || r->o.dump) && r->runner != RUNNER_SIM) {
+		fprintf(stderr, "augur run: --%s is for sim\n", r->o.trace ? "trace" : "dump");
 		status = STATUS_USAGE;
 	}
 	if (!r->o.seed_given)
@@ -231,6 +232,7 @@ static enum exit_status run_main(int argc, char **argv)
 		{ "schedule", OPTION_STRING, &r.o.schedule, 0, 0, NULL },
 		{ "times", OPTION_NUMBER, &r.o.times, 1, 1000000000, NULL },
 		{ "trace", OPTION_FLAG, &r.o.trace, 0, 0, NULL },
+		{ "dump", OPTION_FLAG, &r.o.dump, 0, 0, NULL },
 		{ "json", OPTION_FLAG, &r.o.json, 0, 0, NULL },
 		{ "record", OPTION_STRING, &r.o.record, 0, 0, NULL },
 		{ "ledger", OPTION_STRING, &r.o.ledger, 0, 0, NULL },

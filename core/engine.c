@@ -13,6 +13,17 @@ void engine_check_steps(bool on)
 	sched_set_step(on ? io_wq_check_step : NULL, NULL);
 }
 
+static void dump(void *unused)
+{
+	(void)unused;
+	io_wq_dump_all();
+}
+
+void engine_dump(void)
+{
+	sched_still(dump, NULL);
+}
+
 _Static_assert((int)ENGINE_TRACE_SUBMIT == (int)IO_TRACE_SUBMIT && (int)ENGINE_TRACE_QUEUED == (int)IO_TRACE_QUEUED &&
 		       (int)ENGINE_TRACE_WORKER == (int)IO_TRACE_WORKER &&
 		       (int)ENGINE_TRACE_ARMED == (int)IO_TRACE_ARMED && (int)ENGINE_TRACE_ENDED == (int)IO_TRACE_ENDED,

@@ -65,6 +65,10 @@ uint64_t engine_now(void);
  * breaks them fails an assertion at once, and not only where somebody sees what comes of it. Not while a run goes on. */
 void engine_check_steps(bool on);
 
+/* Writes a picture of every io-wq to stderr: its accounts, lists, buckets, workers and what each does. Sim only; the
+ * schedule goes on as if it had not been called. */
+void engine_dump(void);
+
 /* ---- tracepoints ---- */
 
 enum engine_trace_point {

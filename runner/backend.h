@@ -44,6 +44,9 @@ struct backend {
 	 * are none. Not while tasks of the run exist. */
 	void (*trace)(void (*fn)(void *ctx, unsigned int point, uint64_t user_data, int32_t res), void *ctx);
 
+	/* Writes what io-wq looks like inside to stderr. NULL where nobody can look. */
+	void (*dump)(void);
+
 	/* descriptors; all reads and writes here never sleep (-EAGAIN instead) */
 	int (*pipe)(int fds[2], unsigned int capacity, int flags);
 	int (*eventfd)(uint64_t count, int flags);

@@ -12,6 +12,7 @@ const struct backend backend_engine = {
 	.record_flags = RECF_FRESH | RECF_STAMPS | RECF_EXACT,
 	ENGINE_BACKEND_CALLS,
 	.trace = engine_trace, /* one task runs at a time, and none is preempted in a tracepoint */
+	.dump = engine_dump,
 	.wait_bound_ns = 10000000000ull,
 	.probe_bound_ns = 2000000000ull,
 };

@@ -54,6 +54,7 @@ static struct run *run_start(const struct backend *be, const struct stream *s, c
 	x->be = be;
 	x->s = s;
 	x->rec = rec;
+	x->dump = opt->dump && be->dump;
 	luck_begin(x, opt->luck);
 	x->arena = memory.arena;
 	x->scratch = memory.scratch;

@@ -76,6 +76,7 @@
 
 struct executor_options {
 	bool trace; /* record the back end's tracepoints, where it has some: REC_TRACE */
+	bool dump; /* write the back end's picture of io-wq to stderr after each step, where it has one */
 	uint64_t luck; /* seeds spins, pins and order on real time; 0: none of them */
 	/* Run in the caller's own thread, and keep the ring for the next stream: for benchmarks. Ignored for streams that
 	 * exit, have several tasks or rings, close their ring, or use IO_DRAIN or CQE_SKIP_SUCCESS. Needs a back end whose

@@ -24,6 +24,7 @@ struct job_options {
 	bool replay; /* sim: by the decisions in the stream */
 	bool reuse; /* executor_options.reuse */
 	bool trace; /* executor_options.trace */
+	bool dump; /* executor_options.dump */
 	uint32_t repeat; /* benchmarks: run the stream so often, keep the last record; 0 and 1: once */
 };
 

@@ -73,6 +73,7 @@ struct run {
 	struct record *rec;
 	struct prng luck;
 	bool lucky;
+	bool dump; /* executor_options.dump, and the back end can */
 	uint8_t order[STREAM_MAX_STEPS]; /* in which the steps run */
 	int pin[STREAM_MAX_TASKS]; /* the task's CPU; -1: it is left alone */
 	uint64_t start; /* the stamps count from here */

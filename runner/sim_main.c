@@ -33,7 +33,7 @@ static void configure(const struct job *job, struct sched_config *cfg)
 static int run(struct job *job)
 {
 	struct sched_config cfg = { .log = job->log, .log_cap = HAND_LOG, .max_points = MAX_POINTS };
-	struct executor_options opt = { .trace = job->options.trace };
+	struct executor_options opt = { .trace = job->options.trace, .dump = job->options.dump };
 	struct sched_result result;
 	uint32_t n = job->options.repeat;
 	int ret;

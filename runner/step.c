@@ -1,8 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "core/base/ensure.h"
+#include "core/base/text.h"
 #include "runner/run.h"
+#include "stream/print.h"
 
 typedef void step_fn(struct run *x, const struct step *st);
 
@@ -266,6 +269,18 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_EXIT_PROCESS] = step_exit_process,
 };
 
+static void dump_after(struct run *x, unsigned int step)
+{
+	char buf[4096];
+	struct text line;
+
+	text_init(&line, buf, sizeof(buf));
+	text_printf(&line, "io-wq after step %u, ", step + 1);
+	stream_print_step(x->s, step, &line);
+	fprintf(stderr, "%s\n", buf);
+	x->be->dump();
+}
+
 void step_run(struct run *x, unsigned int step)
 {
 	const struct step *st = &x->s->steps[step];
@@ -276,4 +291,6 @@ void step_run(struct run *x, unsigned int step)
 	x->step = (uint16_t)step;
 	steps[st->kind](x, st);
 	x->step = REC_NO_STEP;
+	if (x->dump)
+		dump_after(x, step);
 }

@@ -105,6 +105,10 @@ unsigned int sched_cpu(void); /* where the caller runs; on threads it may be els
  * choice is made. NULL: nobody. Nothing on threads, where there is no such moment. Not during a run. */
 void sched_set_step(void (*fn)(void *arg), void *arg);
 
+/* Calls fn here and now as such a step's end would: on sim nobody else runs meanwhile, and no choice is made. On threads
+ * it is only called. */
+void sched_still(void (*fn)(void *arg), void *arg);
+
 /* The program is about to abort: on sim nobody but the caller runs any more, whatever it calls. Nothing on threads. */
 void sched_freeze(void);
 

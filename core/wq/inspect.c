@@ -283,9 +283,14 @@ static void dump_to_stderr(struct io_wq *wq)
 	fputs(buf, stderr);
 }
 
+void io_wq_dump_all(void)
+{
+	io_wq_for_each(dump_to_stderr, true);
+}
+
 /* Whoever fails may hold any lock, so none is waited for. On threads a picture may be of what others change just now. */
 void io_wq_dump_on_failure(void)
 {
 	sched_freeze();
-	io_wq_for_each(dump_to_stderr, true);
+	io_wq_dump_all();
 }

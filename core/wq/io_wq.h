@@ -131,6 +131,8 @@ void io_wq_abandon_all(void);
  * pool there is. */
 struct text;
 void io_wq_dump(struct io_wq *wq, struct text *out);
+/* Those of all pools, on stderr, whatever locks are held: within sched_still() on sim, and not on threads. */
+void io_wq_dump_all(void);
 /* The numbered invariants of the pool (see inspect.c); asserts. They hold at any time; the caller holds no lock of the
  * pool. */
 void io_wq_check(struct io_wq *wq);

@@ -122,14 +122,14 @@ void sched_freeze(void)
 	sim_hot.max_points = UINT64_MAX;
 }
 
-/* Its own points are none: nobody is ready, and no count is kept. */
-static void run_step(void)
+/* The points within are none: nobody is ready, and no count is kept. */
+void sched_still(void (*fn)(void *arg), void *arg)
 {
 	struct sim_hot hot = sim_hot;
 
 	sim_hot.nr_ready = 0;
 	sim_hot.max_points = UINT64_MAX;
-	step.fn(step.arg);
+	fn(arg);
 	sim_hot = hot;
 }
 
@@ -140,7 +140,7 @@ static void point_slow(const char *what)
 	uint32_t c;
 
 	if (step.fn && sim.on)
-		run_step();
+		sched_still(step.fn, step.arg);
 	if (sim_hot.points > sim.max_points)
 		end_run(SCHED_RUNAWAY);
 	if (!sim_hot.nr_ready)

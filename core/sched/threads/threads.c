@@ -489,6 +489,11 @@ void sched_set_step(void (*fn)(void *arg), void *arg)
 	(void)arg;
 }
 
+void sched_still(void (*fn)(void *arg), void *arg)
+{
+	fn(arg);
+}
+
 void sched_freeze(void)
 {
 }
