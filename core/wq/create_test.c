@@ -99,8 +99,8 @@ static void running(void *arg)
 	put(1, SPINS, 0);
 	WAIT_FOR(waiting(1));
 	POLL_FOR(nr_running(0) == 1);
-	put(2, SPINS, IO_WQ_WORK_CONCURRENT);
 	o.items[2].gate = 1;
+	put(2, SPINS, IO_WQ_WORK_CONCURRENT);
 	POLL_FOR(nr_running(0) == 2);
 	open_gate(0);
 	open_gate(1);
