@@ -119,18 +119,10 @@ static struct io_wq_callback *withdraw_creation(void *owner, bool (*match)(struc
 						void *arg)
 {
 	struct ours *o = owner;
-	struct io_wq_callback *found = NULL;
+	struct io_wq_callback *found;
 
 	mutex_lock(&o->lock);
-	list_for_each(node, &o->callbacks) {
-		struct io_wq_callback *cb = list_entry(node, struct io_wq_callback, node);
-
-		if (match(cb, arg)) {
-			found = cb;
-			list_del(node);
-			break;
-		}
-	}
+	found = io_wq_take_callback(&o->callbacks, match, arg);
 	mutex_unlock(&o->lock);
 	return found;
 }
@@ -140,12 +132,8 @@ static void run_task_work(struct ours *o)
 	struct io_wq_callback *cb;
 
 	do {
-		cb = NULL;
 		mutex_lock(&o->lock);
-		if (!list_empty(&o->callbacks)) {
-			cb = list_first(&o->callbacks, struct io_wq_callback, node);
-			list_del(&cb->node);
-		}
+		cb = io_wq_take_callback(&o->callbacks, NULL, NULL);
 		mutex_unlock(&o->lock);
 		if (cb)
 			cb->run(cb);

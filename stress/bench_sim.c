@@ -46,15 +46,7 @@ static struct io_wq_callback *withdraw_creation(void *owner, bool (*match)(struc
 						void *arg)
 {
 	(void)owner;
-	list_for_each(node, &o.callbacks) {
-		struct io_wq_callback *cb = list_entry(node, struct io_wq_callback, node);
-
-		if (match(cb, arg)) {
-			list_del(node);
-			return cb;
-		}
-	}
-	return NULL;
+	return io_wq_take_callback(&o.callbacks, match, arg);
 }
 
 static bool match(struct io_wq_work *work, void *data)

@@ -124,19 +124,10 @@ static struct io_wq_callback *io_withdraw_creation(void *owner, bool (*match)(st
 						   void *arg)
 {
 	struct io_uring_task *tctx = owner;
-	struct io_wq_callback *found = NULL;
+	struct io_wq_callback *found;
 
 	mutex_lock(&tctx->lock);
-	list_for_each(node, &tctx->creations) {
-		struct io_wq_callback *cb = list_entry(node, struct io_wq_callback, node);
-
-		if (match(cb, arg)) {
-			found = cb;
-			break;
-		}
-	}
-	if (found)
-		list_del(&found->node);
+	found = io_wq_take_callback(&tctx->creations, match, arg);
 	mutex_unlock(&tctx->lock);
 	return found;
 }

@@ -135,15 +135,7 @@ static bool queue_creation(void *owner, struct io_wq_callback *cb)
 static struct io_wq_callback *withdraw_creation(void *owner, bool (*match)(struct io_wq_callback *cb, void *arg),
 						void *arg)
 {
-	list_for_each(node, &o.callbacks) {
-		struct io_wq_callback *cb = list_entry(node, struct io_wq_callback, node);
-
-		if (!match(cb, arg))
-			continue;
-		list_del(node);
-		return cb;
-	}
-	return NULL;
+	return io_wq_take_callback(&o.callbacks, match, arg);
 }
 
 /* ---- what programs are made of ---- */

@@ -307,3 +307,19 @@ void io_wq_abandon_all(void)
 		free(h);
 	}
 }
+
+/* ---- for owners ---- */
+
+struct io_wq_callback *io_wq_take_callback(struct list *callbacks, bool (*match)(struct io_wq_callback *cb, void *arg),
+					   void *arg)
+{
+	list_for_each(node, callbacks) {
+		struct io_wq_callback *cb = list_entry(node, struct io_wq_callback, node);
+
+		if (!match || match(cb, arg)) {
+			list_del(node);
+			return cb;
+		}
+	}
+	return NULL;
+}

@@ -60,6 +60,11 @@ struct io_wq_callback {
 	void (*run)(struct io_wq_callback *cb);
 };
 
+/* For owners, who keep them in a list: unlinks the first that match says true of, or the first if match is NULL. NULL:
+ * there is none. The caller holds what protects the list. */
+struct io_wq_callback *io_wq_take_callback(struct list *callbacks, bool (*match)(struct io_wq_callback *cb, void *arg),
+					   void *arg);
+
 /* Something to be done later. */
 struct io_wq_delayed {
 	void (*run)(struct io_wq_delayed *d);

@@ -121,19 +121,11 @@ static bool queue_creation(void *owner, struct io_wq_callback *cb)
 static struct io_wq_callback *withdraw_creation(void *owner, bool (*match)(struct io_wq_callback *cb, void *arg),
 						void *arg)
 {
-	struct io_wq_callback *found = NULL;
+	struct io_wq_callback *found;
 
 	(void)owner;
 	mutex_lock(&o.lock);
-	list_for_each(node, &o.callbacks) {
-		struct io_wq_callback *cb = list_entry(node, struct io_wq_callback, node);
-
-		if (match(cb, arg)) {
-			found = cb;
-			list_del(node);
-			break;
-		}
-	}
+	found = io_wq_take_callback(&o.callbacks, match, arg);
 	mutex_unlock(&o.lock);
 	return found;
 }
