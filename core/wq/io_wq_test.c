@@ -627,8 +627,31 @@ static void test_dump(void)
 	run_schedules(dump, 1);
 }
 
+/* ---- what owners keep ---- */
+
+static bool is_callback(struct io_wq_callback *cb, void *arg)
+{
+	return cb == arg;
+}
+
+static void test_an_owner_takes_the_callback_it_is_asked_for(void)
+{
+	struct io_wq_callback cb[3];
+	struct list callbacks;
+
+	list_init(&callbacks);
+	for (int i = 0; i < 3; i++)
+		list_add_tail(&cb[i].node, &callbacks);
+	CHECK(io_wq_take_callback(&callbacks, is_callback, &cb[1]) == &cb[1]);
+	CHECK(io_wq_take_callback(&callbacks, is_callback, &cb[1]) == NULL);
+	CHECK(io_wq_take_callback(&callbacks, NULL, NULL) == &cb[0]);
+	CHECK(io_wq_take_callback(&callbacks, NULL, NULL) == &cb[2]);
+	CHECK(io_wq_take_callback(&callbacks, NULL, NULL) == NULL);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(test_fifo),
+	CHECK_TEST(test_an_owner_takes_the_callback_it_is_asked_for),
 	CHECK_TEST(test_hashed_work_runs_in_order_one_at_a_time),
 	CHECK_TEST(test_other_work_overtakes_a_busy_bucket),
 	CHECK_TEST(test_hashed_work_is_inserted_behind_its_bucket),
