@@ -255,6 +255,28 @@ static void do_peek(const struct stream *s, unsigned int step, FILE *out)
 	fprintf(out, "\treap(&rings[%u]);\n\treturn 0;\n", s->steps[step].ring);
 }
 
+static void do_max_workers(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	fprintf(out, "\tunsigned int limits[2] = { %u, %u };\n\n", t->limit[0], t->limit[1]);
+	fprintf(out, "\treturn io_uring_register_iowq_max_workers(&rings[%u].uring, limits);\n", t->ring);
+}
+
+static void do_iowq_aff(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	fprintf(out, "\tunsigned long long cpus = 0x%" PRIx64 ";\n\n", t->value);
+	fprintf(out, "\treturn io_uring_register_iowq_aff(&rings[%u].uring, sizeof(cpus), (const cpu_set_t *)&cpus);\n",
+		t->ring);
+}
+
+static void do_iowq_unaff(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\treturn io_uring_unregister_iowq_aff(&rings[%u].uring);\n", s->steps[step].ring);
+}
+
 static void do_write(const struct stream *s, unsigned int step, FILE *out)
 {
 	const struct step *t = &s->steps[step];
@@ -323,6 +345,9 @@ static void (*const doings[STEP_KINDS])(const struct stream *, unsigned int, FIL
 	[STEP_WAIT] = do_wait,
 	[STEP_REAP] = do_reap,
 	[STEP_PEEK] = do_peek,
+	[STEP_MAX_WORKERS] = do_max_workers,
+	[STEP_IOWQ_AFF] = do_iowq_aff,
+	[STEP_IOWQ_UNAFF] = do_iowq_unaff,
 	[STEP_WRITE] = do_write,
 	[STEP_READ] = do_read,
 	[STEP_OPEN] = do_open,
@@ -343,7 +368,7 @@ static void put_step(const struct stream *s, unsigned int i, FILE *out)
 	fprintf(out, "\n/* %s */\nstatic int step_%u(void)\n{\n", buf, i + 1);
 	if (t->kind == STEP_SUBMIT && t->nr_reqs)
 		fputs("\tstruct io_uring_sqe *sqe;\n\n", out);
-	if (t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING)
+	if (stream_step_on_ring(t->kind))
 		fprintf(out, "\tif (!rings[%u].there)\n\t\treturn -EBADFD;\n", t->ring);
 	doings[t->kind](s, i, out);
 	fputs("}\n", out);
@@ -376,6 +401,15 @@ static void put_steps(const struct stream *s, FILE *out)
 
 /* ---- the whole ---- */
 
+static bool registers(const struct stream *s)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		any |= stream_step_registers(s->steps[i].kind);
+	return any;
+}
+
 static unsigned int needs_of(const struct stream *s)
 {
 	static const unsigned int by_step[STEP_KINDS] = {
@@ -396,7 +430,8 @@ static unsigned int needs_of(const struct stream *s)
 		needs |= by_obj[s->objs[i].kind];
 	if (s->nr_reqs)
 		needs |= NEED_SET;
-	if (s->nr_tasks > 1)
+	/* A thread of its own has an io-wq of its own: the next round finds no limits of this one. */
+	if (s->nr_tasks > 1 || registers(s))
 		needs |= NEED_CREW;
 	return needs & NEED_CREW ? needs : needs | NEED_SOLO;
 }

@@ -159,6 +159,11 @@ static bool uses_ring(uint8_t kind)
 	return kind == STEP_SUBMIT || kind == STEP_WAIT || kind == STEP_REAP || kind == STEP_PEEK;
 }
 
+static bool keeps_order(uint8_t kind)
+{
+	return uses_ring(kind) || stream_step_registers(kind);
+}
+
 /* Each step is run by its task and on its ring; the steps of one task, and those on one ring, in the order of the stream. */
 static int check_step(const struct facts *f, const struct rec_event *e, const char **why)
 {
@@ -166,12 +171,12 @@ static int check_step(const struct facts *f, const struct rec_event *e, const ch
 
 	if (e->task != st->task)
 		return refuse(why, "a step by another task than the stream says");
-	if (uses_ring(st->kind) && e->ring != st->ring)
+	if (keeps_order(st->kind) && e->ring != st->ring)
 		return refuse(why, "a step on another ring than the stream says");
 	for (unsigned int i = e->step + 1u; e->kind == REC_BEGIN && i < f->s->nr_steps; i++)
 		if (f->step_begin[i] != NO_EVENT &&
 		    (f->s->steps[i].task == st->task ||
-		     (uses_ring(st->kind) && uses_ring(f->s->steps[i].kind) && f->s->steps[i].ring == st->ring)))
+		     (keeps_order(st->kind) && keeps_order(f->s->steps[i].kind) && f->s->steps[i].ring == st->ring)))
 			return refuse(why, "a step begins after one that stands behind it");
 	return 0;
 }
@@ -505,8 +510,9 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	}
 }
 
-/* How many bounded workers a task is sure to get: no ring that it may have used first has fewer entries, and 4 for each
- * CPU are granted anyway. */
+/* How many workers of either kind a task is sure to get: no ring that it may have used first has fewer entries, 4 for each
+ * CPU are granted anyway, and no step sets a lower limit. Work that a limit left waiting goes on waiting when it is
+ * raised, so it does not matter for how long a limit was low. */
 static unsigned int workers_at_least(const struct facts *f)
 {
 	unsigned int least = 4;
@@ -514,6 +520,10 @@ static unsigned int workers_at_least(const struct facts *f)
 	for (unsigned int i = 0; i < f->s->nr_rings; i++)
 		if (f->ring[i].made && f->ring[i].sq_entries < least)
 			least = f->ring[i].sq_entries;
+	for (unsigned int i = 0; i < f->s->nr_steps; i++)
+		for (unsigned int k = 0; f->step_begin[i] != NO_EVENT && k < 2; k++)
+			if (f->s->steps[i].limit[k] && f->s->steps[i].limit[k] < least)
+				least = f->s->steps[i].limit[k];
 	return least;
 }
 

@@ -308,11 +308,16 @@ static int async_pass(struct run *x, unsigned int ring)
 static int sync_pass(struct run *x, unsigned int ring)
 {
 	struct run_ring *r = &x->ring[ring];
+	struct io_uring_sync_cancel_reg all = {
+		.fd = -1,
+		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+		.timeout = { .tv_nsec = FIRST_SLICE_NS },
+	};
 	int ret;
 
 	note_commit(x, call_begin(x, PHASE_CANCEL, (uint8_t)ring, STREAM_NONE, REC_CALL_SYNC));
 	r->tail_before = ring_tail(r);
-	ret = x->be->sync_cancel(r->fd, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL, FIRST_SLICE_NS);
+	ret = x->be->reg(r->fd, IORING_REGISTER_SYNC_CANCEL, &all, 1);
 	r->tail_after = ring_tail(r);
 	call_end(x, (uint8_t)ring, STREAM_NONE, REC_CALL_SYNC, 0, ret);
 	r->cancels++;

@@ -12,6 +12,7 @@
 #include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -480,16 +482,41 @@ static int kernel_enter(int fd, unsigned int to_submit, unsigned int min_complet
 	return (int)result(syscall(__NR_io_uring_enter, fd, to_submit, min_complete, flags, arg, argsz));
 }
 
-static int kernel_sync_cancel(int fd, unsigned int flags, uint64_t timeout_ns)
+static int kernel_register(int fd, unsigned int opcode, void *arg, unsigned int nr)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.fd = -1,
-		.flags = flags,
-		.timeout = { .tv_sec = (int64_t)(timeout_ns / 1000000000ull),
-			     .tv_nsec = (long long)(timeout_ns % 1000000000ull) },
-	};
+	return (int)result(syscall(__NR_io_uring_register, fd, opcode, arg, nr));
+}
 
-	return (int)result(syscall(__NR_io_uring_register, fd, IORING_REGISTER_SYNC_CANCEL, &reg, 1));
+/* The processors of the calling thread's cpuset: what is left of all when it asks for all. */
+static uint64_t allowed_cpus(void)
+{
+	cpu_set_t before, all;
+	uint64_t mask = 0;
+
+	memset(&all, 0xff, sizeof(all));
+	if (sched_getaffinity(0, sizeof(before), &before) == 0 && sched_setaffinity(0, sizeof(all), &all) == 0) {
+		sched_getaffinity(0, sizeof(all), &all);
+		sched_setaffinity(0, sizeof(before), &before);
+	}
+	for (unsigned int cpu = 0; cpu < 64; cpu++)
+		if (CPU_ISSET(cpu, &all))
+			mask |= 1ull << cpu;
+	return mask;
+}
+
+static void kernel_host(struct backend_host *out)
+{
+	static struct backend_host known;
+	struct rlimit nproc;
+
+	if (!known.cpus) {
+		ENSURE(getrlimit(RLIMIT_NPROC, &nproc) == 0);
+		known = (struct backend_host){ .cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+					       .nproc = (uint32_t)nproc.rlim_cur,
+					       .cpu_ids = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
+					       .allowed = allowed_cpus() };
+	}
+	*out = known;
 }
 
 static void *kernel_mmap(int fd, size_t len, uint64_t offset)
@@ -579,7 +606,8 @@ const struct backend backend_kernel = {
 	.file_size = kernel_file_size,
 	.setup = kernel_setup,
 	.enter = kernel_enter,
-	.sync_cancel = kernel_sync_cancel,
+	.reg = kernel_register,
+	.host = kernel_host,
 	.mmap = kernel_mmap,
 	.munmap = kernel_munmap,
 	.wait_bound_ns = 3000000000ull,

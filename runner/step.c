@@ -13,19 +13,22 @@ static void begin(struct run *x, const struct step *st, uint64_t a)
 {
 	struct rec_event *e = note(x, REC_BEGIN);
 
-	e->ring = st->kind <= STEP_PEEK || st->kind == STEP_CLOSE_RING ? st->ring : STREAM_NONE;
+	e->ring = stream_step_on_ring(st->kind) ? st->ring : STREAM_NONE;
 	e->obj = st->fd.kind == FD_OBJ && st->kind >= STEP_WRITE && st->kind <= STEP_CLOSE ? st->fd.obj : STREAM_NONE;
 	e->a = a;
 	note_commit(x, e);
 }
 
-static void end(struct run *x, const struct step *st, int64_t res, uint32_t taken)
+static void end_with(struct run *x, const struct step *st, int64_t res, uint32_t taken, uint64_t a)
 {
 	struct rec_event *e = note(x, REC_END);
 
 	e->res = res;
 	e->head = taken;
-	if (st->kind <= STEP_PEEK || st->kind == STEP_CLOSE_RING) {
+	e->a = a;
+	if (stream_step_registers(st->kind)) {
+		e->ring = st->ring;
+	} else if (stream_step_on_ring(st->kind)) {
 		e->ring = st->ring;
 		e->tail_before = x->ring[st->ring].tail_before;
 		e->tail_after = x->ring[st->ring].tail_after;
@@ -33,6 +36,11 @@ static void end(struct run *x, const struct step *st, int64_t res, uint32_t take
 		e->obj = st->fd.obj;
 	}
 	note_commit(x, e);
+}
+
+static void end(struct run *x, const struct step *st, int64_t res, uint32_t taken)
+{
+	end_with(x, st, res, taken, 0);
 }
 
 static void bound_hit(struct run *x, unsigned int ring, uint64_t missing)
@@ -174,6 +182,33 @@ static void step_peek(struct run *x, const struct step *st)
 	ring_reap(x, st->ring);
 }
 
+/* What was there before is in END's a. No look at the CQ: the call is not about it. */
+static void step_max_workers(struct run *x, const struct step *st)
+{
+	uint32_t limit[2] = { st->limit[0], st->limit[1] };
+	int ret;
+
+	if (no_ring(x, st))
+		return;
+	begin(x, st, 0);
+	ret = x->be->reg(x->ring[st->ring].fd, IORING_REGISTER_IOWQ_MAX_WORKERS, limit, 2);
+	end_with(x, st, ret, 0, ret == 0 ? (uint64_t)limit[0] << 32 | limit[1] : 0);
+}
+
+static void step_iowq_aff(struct run *x, const struct step *st)
+{
+	bool binds = st->kind == STEP_IOWQ_AFF;
+	uint64_t cpus = st->value;
+	int ret;
+
+	if (no_ring(x, st))
+		return;
+	begin(x, st, 0);
+	ret = x->be->reg(x->ring[st->ring].fd, binds ? IORING_REGISTER_IOWQ_AFF : IORING_UNREGISTER_IOWQ_AFF,
+			 binds ? &cpus : NULL, binds ? sizeof(cpus) : 0);
+	end(x, st, ret, 0);
+}
+
 static bool is_eventfd(const struct run *x, const struct step *st)
 {
 	return st->fd.kind == FD_OBJ && x->s->objs[st->fd.obj].kind == OBJ_EVENTFD;
@@ -260,6 +295,9 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_WAIT] = step_wait,
 	[STEP_REAP] = step_reap,
 	[STEP_PEEK] = step_peek,
+	[STEP_MAX_WORKERS] = step_max_workers,
+	[STEP_IOWQ_AFF] = step_iowq_aff,
+	[STEP_IOWQ_UNAFF] = step_iowq_aff,
 	[STEP_WRITE] = step_write,
 	[STEP_READ] = step_read,
 	[STEP_OPEN] = step_open,

@@ -6,6 +6,7 @@
  *   request: SQE flags, descriptor, target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
  *            length or count or cancelled operation (3), value or offset or time (8)
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
+ *	      registrations: task, ring, 1: all of what follows counts (else two bits of each), -, -, limits or CPUs (8)
  *
  * Flags that make most requests fail are spread over two bits, so that random bytes have few of them. */
 #include "stream/codec.h"
@@ -49,7 +50,7 @@ static const uint8_t kinds[128] = {
 
 	REQ | SOP_FSYNC, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
 	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
-	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, REQ | SOP_READ,
+	STEP_MAX_WORKERS, STEP_IOWQ_AFF, STEP_IOWQ_UNAFF, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_OPENAT, REQ | SOP_ASYNC_CANCEL,
@@ -459,6 +460,17 @@ static struct step *open_submit(struct reader *r)
 	return &s->steps[s->nr_steps++];
 }
 
+/* Small numbers mostly: they are what makes a difference. */
+static void decode_register(struct step *t, const uint8_t *b)
+{
+	bool wide = b[3] & 1;
+
+	for (unsigned int i = 0; t->kind == STEP_MAX_WORKERS && i < 2; i++)
+		t->limit[i] = wide ? (uint32_t)get(b + 8 + 4 * i, 4) : b[8 + 4 * i] & 3u;
+	if (t->kind == STEP_IOWQ_AFF)
+		t->value = wide ? get(b + 8, 8) : b[8] & 3u;
+}
+
 static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 {
 	const struct ring *ring;
@@ -476,6 +488,8 @@ static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 	}
 	if (t->wait || t->kind == STEP_WAIT)
 		t->wait_nr = b[4] & STREAM_MAX_REQS ? STREAM_MAX_REQS : b[4];
+	if (stream_step_registers(t->kind))
+		decode_register(t, b);
 	if (t->kind == STEP_CLOSE_RING)
 		r->ring_gone[t->ring] = true;
 	return true;
@@ -518,7 +532,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 	*t = fresh;
 	if (kind >= STEP_CLOSE_RING && stream_opens(s))
 		ok = false;
-	else if (kind <= STEP_PEEK || kind == STEP_CLOSE_RING)
+	else if (stream_step_on_ring(kind))
 		ok = !r->task_gone[t->task] && ring_step(r, t, b);
 	else if (kind <= STEP_CLOSE)
 		ok = !r->task_gone[t->task] && fd_step(r, t, b);
@@ -535,7 +549,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 {
 	const struct step *t = &s->steps[i];
-	bool on_ring = t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING;
+	bool on_ring = stream_step_on_ring(t->kind);
 
 	b[0] = kind_byte(t->kind);
 	b[1] = t->task;
@@ -544,7 +558,9 @@ static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 	b[4] = (uint8_t)t->wait_nr;
 	if (t->kind == STEP_WRITE || t->kind == STEP_READ)
 		put_len(b + 5, t->len);
-	put(b + 8, 8, t->value);
+	put(b + 8, 8, t->kind == STEP_MAX_WORKERS ? t->limit[0] | (uint64_t)t->limit[1] << 32 : t->value);
+	if (stream_step_registers(t->kind))
+		b[3] = t->limit[0] > 3 || t->limit[1] > 3 || t->value > 3;
 }
 
 /* What depends on the stream as a whole. */

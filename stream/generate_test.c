@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0xdb691fc0d29f6749ull;
+static const uint64_t pinned = 0xd0b1e9f12dc689faull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
@@ -305,7 +305,7 @@ static void test_courses(void)
 	CHECK_OP(c.gap, >, 150u);
 	CHECK_OP(c.head, >, 15u);
 	CHECK_OP(c.overlap, >, 60u);
-	CHECK_OP(c.closed, >, 20u);
+	CHECK_OP(c.closed, >, 15u);
 }
 
 static const struct check_test tests[] = {

@@ -146,6 +146,9 @@ enum step_kind {
 	STEP_WAIT, /* `wait r N` enter until N CQEs are reaped that no wait has counted, or the bound is hit */
 	STEP_REAP, /* `reap r` enter(GETEVENTS, min_complete 0) once and reap what is there */
 	STEP_PEEK, /* `peek r` reap what is there without entering */
+	STEP_MAX_WORKERS, /* `max_workers r bounded=N unbounded=N` limits of io-wq; 0 leaves as is */
+	STEP_IOWQ_AFF, /* `iowq_aff r cpus=MASK` binds the workers made from now on */
+	STEP_IOWQ_UNAFF, /* `iowq_aff r none` to all CPUs */
 	STEP_WRITE, /* `write p.in len=8` a direct write, never blocks; bytes 129 + step index, or value */
 	STEP_READ, /* `read p.out len=8` a direct read, never blocks */
 	STEP_OPEN, /* `open q.in` an end of a fifo; never waits: -ENXIO for writing while nobody reads */
@@ -159,13 +162,14 @@ enum step_kind {
 struct step {
 	uint8_t kind; /* enum step_kind */
 	uint8_t task;
-	uint8_t ring; /* SUBMIT WAIT REAP PEEK CLOSE_RING */
+	uint8_t ring; /* of those that stream_step_on_ring() */
 	struct fdref fd; /* WRITE READ OPEN CLOSE */
 	uint8_t first_req, nr_reqs; /* SUBMIT: requests belong to exactly one step, in order */
 	uint32_t wait_nr; /* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
 	bool wait; /* SUBMIT: `wait=N` was given */
 	uint32_t len; /* WRITE READ */
-	uint64_t value; /* WRITE to an eventfd */
+	uint64_t value; /* WRITE to an eventfd; IOWQ_AFF: the CPUs, lowest bit first */
+	uint32_t limit[2]; /* MAX_WORKERS: bounded, unbounded */
 	struct expect expect; /* of the call's own return */
 	uint32_t comment, tail;
 };
@@ -216,6 +220,22 @@ bool stream_same(const struct stream *a, const struct stream *b);
 
 /* The step that submits request `req`. */
 unsigned int stream_step_of(const struct stream *s, unsigned int req);
+
+static inline bool stream_step_on_ring(unsigned int step_kind)
+{
+	return step_kind <= STEP_IOWQ_UNAFF || step_kind == STEP_CLOSE_RING;
+}
+
+/* Has the step to do with the CQ: does it enter the ring, or look? */
+static inline bool stream_step_looks(unsigned int step_kind)
+{
+	return step_kind <= STEP_PEEK;
+}
+
+static inline bool stream_step_registers(unsigned int step_kind)
+{
+	return step_kind >= STEP_MAX_WORKERS && step_kind <= STEP_IOWQ_UNAFF;
+}
 
 static inline bool stream_has_ends(unsigned int obj_kind)
 {

@@ -320,11 +320,6 @@ static void check_direct(struct walk *w, unsigned int i)
 	     "only what is written to an eventfd has a value");
 }
 
-static bool uses_ring(unsigned int kind)
-{
-	return kind <= STEP_PEEK || kind == STEP_CLOSE_RING;
-}
-
 static bool uses_fd(unsigned int kind)
 {
 	return kind >= STEP_WRITE && kind <= STEP_CLOSE;
@@ -352,9 +347,11 @@ static bool step_at_rest(const struct step *t)
 	bool submit = t->kind == STEP_SUBMIT;
 	bool transfer = t->kind == STEP_READ || t->kind == STEP_WRITE;
 
-	return (uses_ring(t->kind) || t->ring == 0) && (uses_fd(t->kind) || t->fd.kind == FD_BAD) &&
+	return (stream_step_on_ring(t->kind) || t->ring == 0) && (uses_fd(t->kind) || t->fd.kind == FD_BAD) &&
 	       (submit || (t->first_req == 0 && t->nr_reqs == 0 && !t->wait)) &&
-	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) && (transfer || (t->len == 0 && t->value == 0));
+	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) && (transfer || t->len == 0) &&
+	       (transfer || t->kind == STEP_IOWQ_AFF || t->value == 0) &&
+	       (t->kind == STEP_MAX_WORKERS || (t->limit[0] == 0 && t->limit[1] == 0));
 }
 
 static void check_step(struct walk *w, unsigned int i)
@@ -376,7 +373,7 @@ static void check_step(struct walk *w, unsigned int i)
 		say(w, ITEM_STEP, i, "its task does not exist");
 	else
 		RULE(w, !w->task_gone[t->task], ITEM_STEP, i, "the task has exited by then");
-	if (uses_ring(t->kind))
+	if (stream_step_on_ring(t->kind))
 		check_ring_step(w, i);
 	else if (uses_fd(t->kind))
 		check_direct(w, i);
