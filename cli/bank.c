@@ -1,28 +1,14 @@
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "cli/campaign.h"
+#include "cli/bank.h"
 #include "cli/command.h"
 #include "cli/files.h"
-#include "cli/findings.h"
-#include "cli/make.h"
 #include "cli/options.h"
-#include "cli/outcome.h"
-#include "cli/runners.h"
-#include "core/base/prng.h"
-#include "core/base/text.h"
-#include "stream/print.h"
 
 static const char help[] =
 	"augur bank [--only ID] [--trials N] [--streams N] [--seconds N] [--seed N] [--patch FILE] [--out DIR]\n"
@@ -32,8 +18,11 @@ static const char help[] =
 	"and its fault triggered, in how many trials it was detected, by which rule, and after how many schedules and CPU\n"
 	"seconds (medians; > marks one that is longer than its trial, which ended without). The first finding of each bug is\n"
 	"kept, and the line below it shows it again. Needs gcc, patch and the libraries: bazel build //fuzz/bank:parts.\n"
+	"A patch may name a unit test of the engine that its bug turns red, and that is green without it; that test is run as\n"
+	"well, for no stream shows everything, and counted apart: what it finds is not found by the campaign.\n"
 	"What is in DIR/results.txt is not run again; that file takes results of one generator and the same limits only.\n"
-	"The exit status is 1 if a neutral mutant raised an alarm, 2 if a patch does not apply: it is named with its hunk.\n"
+	"The exit status is 1 if a neutral mutant raised an alarm or a named test stayed green, 2 if a patch does not apply: it\n"
+	"is named with its hunk.\n"
 	"\n"
 	"  --only ID        this bug alone\n"
 	"  --patch FILE     this patch instead of those of the bank\n"
@@ -43,69 +32,24 @@ static const char help[] =
 	"  --seed N         seed of the first stream of the first trial (default 1)\n"
 	"  --out DIR        results.txt, built hands and findings (default: out/bank)\n" MAKE_HELP;
 
-enum { MAX_BUGS = 256, MAX_TRIALS = 64, HALF = HAND_SLOTS / 2, CANARY_SIZE = 4096 };
-#define TRIAL_SEEDS 1000000000ull
-
-struct trial {
-	bool done, detected;
-	uint64_t streams, cpu_ns, reached, triggered;
-	char rule[FINDING_ID];
-	/* what is kept of it: a directory, and the schedule; empty: nothing, an earlier one is as good */
-	char where[FINDING_ID];
-	uint64_t walk;
-};
-
-struct bug {
-	char id[24], patch[PATH_MAX];
-	bool neutral;
-	struct trial trial[MAX_TRIALS];
-};
-
-struct bank {
-	const char *only, *patch, *out;
-	uint64_t trials, streams, seconds, seed;
-	struct make_options make;
-	char how[256]; /* the first line of results.txt */
-	unsigned int nr;
-	struct bug *bugs;
-	FILE *results;
-	uint64_t *canary; /* of the hand that runs: reached, triggered */
-	struct outcome outcome;
-};
-
-static volatile int stop;
+volatile int bank_stop;
 
 static void on_signal(int sig)
 {
 	(void)sig;
-	stop = 1;
-}
-
-static uint64_t now_of(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+	bank_stop = 1;
 }
 
 /* ---- the patches ---- */
 
-static const char *root(void)
-{
-	const char *dir = getenv("AUGUR_ROOT");
-
-	return dir && *dir ? dir : ".";
-}
-
-/* Takes id and neutral from the header. */
+/* Takes id, neutral and test from the header. */
 static bool add_bug(struct bank *b, const char *path)
 {
 	char line[1024];
 	FILE *f = fopen(path, "re");
 	struct bug *bug = &b->bugs[b->nr];
 
-	if (!f || b->nr == MAX_BUGS) {
+	if (!f || b->nr == BANK_MAX_BUGS) {
 		fprintf(stderr, "augur bank: %s: %s\n", path, f ? "too many patches" : strerror(errno));
 		if (f)
 			fclose(f);
@@ -115,11 +59,13 @@ static bool add_bug(struct bank *b, const char *path)
 	snprintf(bug->patch, sizeof(bug->patch), "%s", path);
 	while (fgets(line, sizeof(line), f) && strncmp(line, "--- ", 4) != 0) {
 		sscanf(line, "id: %23s", bug->id);
+		sscanf(line, "test: %95s %95s", bug->program, bug->test);
 		bug->neutral |= strncmp(line, "neutral: yes", 12) == 0;
 	}
 	fclose(f);
-	if (!*bug->id) {
-		fprintf(stderr, "augur bank: %s: the header has no id\n", path);
+	if (!*bug->id || !*bug->program != !*bug->test) {
+		fprintf(stderr, "augur bank: %s: the header has no %s\n", path,
+			*bug->id ? "`test: PROGRAM NAME`" : "id");
 		return false;
 	}
 	if (!b->only || strcmp(b->only, bug->id) == 0)
@@ -143,7 +89,7 @@ static enum exit_status find_bugs(struct bank *b)
 
 	if (b->patch)
 		return add_bug(b, b->patch) ? STATUS_OK : STATUS_USAGE;
-	snprintf(dir, sizeof(dir), "%s/fuzz/bank", root());
+	snprintf(dir, sizeof(dir), "%s/fuzz/bank", bank_root());
 	n = scandir(dir, &names, is_patch, alphasort);
 	if (n < 0) {
 		fprintf(stderr, "augur bank: scandir %s: %s\n", dir, strerror(errno));
@@ -160,318 +106,22 @@ static enum exit_status find_bugs(struct bank *b)
 	return ok && b->nr ? STATUS_OK : STATUS_USAGE;
 }
 
-static enum exit_status build(const struct bug *bug, const char *sim)
-{
-	char script[PATH_MAX];
-	int status;
-	pid_t pid;
+/* ---- the command ---- */
 
-	snprintf(script, sizeof(script), "%s/fuzz/bank/build.sh", root());
-	pid = fork();
-	if (pid == 0) {
-		execl(script, script, bug->patch, sim, (char *)NULL);
-		fprintf(stderr, "augur bank: %s: %s\n", script, strerror(errno));
-		_exit(STATUS_ENVIRONMENT);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
-		fprintf(stderr, "augur bank: fork: %s\n", strerror(errno));
-		return STATUS_ENVIRONMENT;
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return STATUS_OK;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 2 ? STATUS_USAGE : STATUS_ENVIRONMENT;
-}
-
-/* ---- results ---- */
-
-/* What the streams of these options are like: another generator, other weights, and results cannot be compared. */
-static uint64_t fingerprint(struct bank *b)
-{
-	static struct stream s;
-	static char buf[STREAM_PRINT_CAP];
-	uint64_t h = 0xcbf29ce484222325ull;
-	struct text t;
-
-	for (uint64_t i = 0; i < 32; i++) {
-		make_stream(&s, b->seed + i, &b->make);
-		text_init(&t, buf, sizeof(buf));
-		stream_print(&s, &t);
-		for (size_t k = 0; k < t.len; k++)
-			h = (h ^ (unsigned char)t.buf[k]) * 0x100000001b3ull;
-	}
-	return h;
-}
-
-/* One trial of one line; a line that is cut off is none. */
-static void load_trial(struct bank *b, const char *line)
-{
-	struct trial t = { .done = true };
-	unsigned int n, detected;
-	char id[24];
-
-	if (sscanf(line,
-		   "%23s trial %u detected %u streams %" SCNu64 " cpu %" SCNu64 " reached %" SCNu64
-		   " triggered %" SCNu64 " rule %95s walk %" SCNu64 " in %95s",
-		   id, &n, &detected, &t.streams, &t.cpu_ns, &t.reached, &t.triggered, t.rule, &t.walk,
-		   t.where) != 10 ||
-	    n >= MAX_TRIALS || !strchr(line, '\n'))
-		return;
-	t.detected = detected;
-	if (strcmp(t.where, "-") == 0)
-		t.where[0] = '\0';
-	for (unsigned int i = 0; i < b->nr; i++)
-		if (strcmp(b->bugs[i].id, id) == 0)
-			b->bugs[i].trial[n] = t;
-}
-
-/* What is there already, if it was made in the same way, and the file, to go on with. */
-static enum exit_status open_results(struct bank *b, const char *path)
-{
-	char line[512];
-	bool whole = true;
-	long len;
-
-	b->results = fopen(path, "a+e");
-	if (!b->results) {
-		fprintf(stderr, "augur bank: %s: %s\n", path, strerror(errno));
-		return STATUS_ENVIRONMENT;
-	}
-	snprintf(b->how, sizeof(b->how),
-		 "bank seed %" PRIu64 " streams %" PRIu64 " seconds %" PRIu64 " generator %016" PRIx64 "\n", b->seed,
-		 b->streams, b->seconds, fingerprint(b));
-	rewind(b->results);
-	if (fgets(line, sizeof(line), b->results) && strcmp(line, b->how) != 0) {
-		fprintf(stderr,
-			"augur bank: %s:1:1: error: made with other options or by another generator; name another --out\n"
-			"  it is   %.*s\n  wanted  %s",
-			path, (int)strcspn(line, "\n"), line, b->how);
-		return STATUS_USAGE;
-	}
-	while (fgets(line, sizeof(line), b->results)) {
-		load_trial(b, line);
-		whole = strchr(line, '\n');
-	}
-	fseek(b->results, 0, SEEK_END);
-	len = ftell(b->results);
-	fputs(len == 0 ? b->how : whole ? "" : "\n", b->results);
-	fflush(b->results);
-	return STATUS_OK;
-}
-
-static void keep_result(struct bank *b, const struct bug *bug, unsigned int n)
-{
-	const struct trial *t = &bug->trial[n];
-
-	fprintf(b->results,
-		"%s trial %u detected %u streams %" PRIu64 " cpu %" PRIu64 " reached %" PRIu64 " triggered %" PRIu64
-		" rule %s walk %" PRIu64 " in %s\n",
-		bug->id, n, t->detected, t->streams, t->cpu_ns, t->reached, t->triggered, *t->rule ? t->rule : "-",
-		t->walk, *t->where ? t->where : "-");
-	fflush(b->results);
-}
-
-/* ---- one trial ---- */
-
-static void post(struct bank *b, struct hand *h, unsigned int i, uint64_t seed)
-{
-	static struct stream s;
-	struct job *job = hand_job(h, i);
-
-	make_stream(&s, seed, &b->make);
-	stream_copy_lean(&job->stream, &s);
-	job->options = (struct job_options){ .seed = prng_mix(seed + RUNNER_SIM) };
-	hand_post(h, i);
-}
-
-static const char *file_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* Judges what is in slot i. True: the judge objects, and that is stored. */
-static bool judge_one(struct bank *b, const struct job *job, uint64_t seed, struct findings *f, struct trial *t)
-{
-	struct outcome *o = &b->outcome;
-	struct evidence e = { .stream = &job->stream, .record = &job->record, .stream_seed = seed };
-	int index;
-
-	t->cpu_ns += job->cpu_ns;
-	t->streams++;
-	outcome_of(&job->stream, &job->record, NULL, false, o);
-	if (!o->hand_died && !o->unjudged && o->nr_new == 0)
-		return false;
-	e.records[RUNNER_SIM] = &job->record;
-	e.run_seed = prng_mix(seed + RUNNER_SIM);
-	e.id = o->unjudged ? outcome_unjudged_id : outcome_died_id;
-	e.text = o->unjudged ? o->why : "the hand died of the stream";
-	for (unsigned int k = o->nr_kept; k-- > 0;)
-		if (o->verdict.finding[k].rule->verdict == FORBIDDEN)
-			e.finding = &o->verdict.finding[k];
-	t->detected = true;
-	snprintf(t->rule, sizeof(t->rule), "%s", e.finding ? e.finding->rule->name : e.id);
-	index = findings_note(f, &e);
-	if (index >= 0) {
-		findings_store(f, (unsigned int)index, &e, 0, 0);
-		t->walk = e.run_seed;
-		snprintf(t->where, sizeof(t->where), "%.95s", file_name(f->all[index].dir));
-	}
-	return true;
-}
-
-/* Streams are judged in the order of their seeds, so a trial ends with the same one each time. */
-static int run_trial(struct bank *b, struct hand *h, struct findings *f, uint64_t seed, struct trial *t)
-{
-	uint64_t end = campaign_now() + b->seconds * 1000000000ull, cpu = now_of(CLOCK_THREAD_CPUTIME_ID);
-	int ret = 0;
-
-	for (unsigned int i = 0; i < HAND_SLOTS; i++)
-		post(b, h, i, seed + i);
-	while (!t->detected && t->streams < b->streams && campaign_now() < end) {
-		uint64_t n = t->streams;
-		unsigned int i = n % HAND_SLOTS;
-
-		/* The last of a half first: one wake-up for the half. */
-		ret = i % HALF == 0 ? hand_wait(h, i + HALF - 1, &stop) : 0;
-		if (ret == 0)
-			ret = hand_wait(h, i, &stop);
-		if (ret < 0)
-			return ret;
-		if (!judge_one(b, hand_job(h, i), seed + n, f, t))
-			post(b, h, i, seed + n + HAND_SLOTS);
-	}
-	t->cpu_ns += now_of(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	t->done = true;
-	return 0;
-}
-
+/* Forbidden: a neutral mutant alarms, or a bug leaves the test green that its header names. */
 static enum exit_status run_bug(struct bank *b, struct bug *bug)
 {
-	char dir[PATH_MAX], path[PATH_MAX + 32], canary[PATH_MAX + 32], with[PATH_MAX + 48];
-	struct findings *f = calloc(1, sizeof(*f));
-	enum exit_status status = STATUS_OK;
-	int fd = -1;
+	bool known = bug->tested != TEST_NOT_RUN;
+	enum exit_status status = bank_trials(b, bug);
 
-	snprintf(dir, sizeof(dir), "%s/%s", b->out, bug->id);
-	snprintf(path, sizeof(path), "%s/augur-sim", dir);
-	snprintf(canary, sizeof(canary), "%s/canary", dir);
-	snprintf(with, sizeof(with), "AUGUR_SIM=%s ", path);
-	if (!f || files_mkdir(dir) < 0 || findings_open(f, dir) < 0 ||
-	    (fd = open(canary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0 || ftruncate(fd, CANARY_SIZE) < 0) {
-		fprintf(stderr, "augur bank: %s: %s\n", dir, strerror(errno));
-		free(f);
-		return STATUS_ENVIRONMENT;
-	}
-	f->with = with;
-	b->canary = mmap(NULL, CANARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	setenv("AUGUR_SIM", path, 1);
-	setenv("AUGUR_BANK_CANARY", canary, 1);
-	status = b->canary == MAP_FAILED ? STATUS_ENVIRONMENT : build(bug, path);
-	for (unsigned int n = 0; status == STATUS_OK && !stop && n < b->trials; n++) {
-		struct trial *t = &bug->trial[n];
-		struct hand *h;
-		const char *why;
-
-		if (t->done)
-			continue;
-		memset(b->canary, 0, CANARY_SIZE);
-		status = runner_start(&h, RUNNER_SIM, NULL, -1, &why);
-		if (status != STATUS_OK) {
-			fprintf(stderr, "augur bank: %s: %s\n", bug->id, why);
-			break;
-		}
-		if (run_trial(b, h, f, b->seed + n * TRIAL_SEEDS, t) < 0 && !stop)
-			status = STATUS_ENVIRONMENT;
-		hand_stop(h);
-		t->reached = b->canary[0];
-		t->triggered = b->canary[1];
-		if (t->done)
-			keep_result(b, bug, n);
-	}
-	if (b->canary != MAP_FAILED)
-		munmap(b->canary, CANARY_SIZE);
-	findings_close(f);
-	free(f);
+	if (!bank_stop)
+		status = status_worse(status, bank_test(b, bug));
+	if (bug->tested != TEST_NOT_RUN && !known)
+		bank_keep_test(b, bug);
+	if (bug->tested == TEST_GREEN || (bug->neutral && bank_found(b, bug)))
+		status = status_worse(status, STATUS_FORBIDDEN);
 	return status;
 }
-
-/* ---- the table ---- */
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The rules that told, each once: `cancel.enoent, wait.late`. */
-static void name_rules(const struct bank *b, const struct bug *bug, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	snprintf(buf, size, "-");
-	for (unsigned int n = 0; n < b->trials && len < size; n++) {
-		const struct trial *t = &bug->trial[n];
-		bool told = false;
-
-		for (unsigned int k = 0; k < n; k++)
-			told |= bug->trial[k].detected && strcmp(bug->trial[k].rule, t->rule) == 0;
-		if (t->detected && !told)
-			len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? ", " : "", t->rule);
-	}
-}
-
-/* The line that shows the first finding that was kept. */
-static void print_replay(const struct bank *b, const struct bug *bug)
-{
-	for (unsigned int n = 0; n < b->trials; n++) {
-		const struct trial *t = &bug->trial[n];
-
-		if (!t->detected || !*t->where)
-			continue;
-		printf("       AUGUR_SIM=%s/%s/augur-sim %s run %s/%s/%s/stream.augur --on sim --schedule walk:%" PRIu64
-		       "\n",
-		       b->out, bug->id, command_self(), b->out, bug->id, t->where, t->walk);
-		return;
-	}
-}
-
-/* A trial that ended without a detection lasted longer than any that has one. */
-static void print_bug(const struct bank *b, const struct bug *bug)
-{
-	uint64_t streams[MAX_TRIALS], cpu[MAX_TRIALS], reached = 0, triggered = 0;
-	unsigned int nr = 0, detected = 0;
-	char rules[256];
-	bool censored;
-
-	for (unsigned int n = 0; n < b->trials; n++) {
-		const struct trial *t = &bug->trial[n];
-
-		if (!t->done)
-			continue;
-		streams[nr] = t->streams + (t->detected ? 0 : UINT32_MAX);
-		cpu[nr++] = t->cpu_ns + (t->detected ? 0 : (uint64_t)UINT32_MAX << 20);
-		reached += t->reached;
-		triggered += t->triggered;
-		detected += t->detected;
-	}
-	if (nr == 0)
-		return;
-	qsort(streams, nr, sizeof(streams[0]), by_number);
-	qsort(cpu, nr, sizeof(cpu[0]), by_number);
-	name_rules(b, bug, rules, sizeof(rules));
-	censored = streams[nr / 2] > UINT32_MAX;
-	printf("%-6s %10" PRIu64 " %10" PRIu64 "   %u/%u  %s%8" PRIu64 " %s%9.2f  %s%s\n", bug->id, reached, triggered,
-	       detected, nr, censored ? ">" : " ", streams[nr / 2] - (censored ? UINT32_MAX : 0), censored ? ">" : " ",
-	       (double)(cpu[nr / 2] - (censored ? (uint64_t)UINT32_MAX << 20 : 0)) / 1e9, rules,
-	       bug->neutral ? " (neutral)" : "");
-	print_replay(b, bug);
-	fflush(stdout);
-}
-
-/* ---- the command ---- */
 
 static enum exit_status run_bank(struct bank *b)
 {
@@ -485,7 +135,7 @@ static enum exit_status run_bank(struct bank *b)
 		fprintf(stderr, "augur bank: %s: %s\n", b->out, strerror(-ret));
 		return STATUS_ENVIRONMENT;
 	}
-	status = open_results(b, path);
+	status = bank_results_open(b, path);
 	if (status != STATUS_OK) {
 		if (b->results)
 			fclose(b->results);
@@ -493,17 +143,15 @@ static enum exit_status run_bank(struct bank *b)
 	}
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	printf("bug       reached  triggered   found  schedules  CPU sec  rule\n");
-	for (unsigned int i = 0; i < b->nr && !stop; i++) {
+	bank_print_head();
+	for (unsigned int i = 0; i < b->nr && !bank_stop; i++) {
 		struct bug *bug = &b->bugs[i];
 
 		status = status_worse(status, run_bug(b, bug));
-		print_bug(b, bug);
-		for (unsigned int n = 0; n < b->trials; n++)
-			if (bug->neutral && bug->trial[n].detected)
-				status = STATUS_FORBIDDEN;
+		bank_print_bug(b, bug);
 	}
-	if (stop)
+	bank_print_sum(b);
+	if (bank_stop)
 		fprintf(stderr, "augur bank: stopped; the same line goes on with what is missing\n");
 	fclose(b->results);
 	return status;
@@ -515,8 +163,8 @@ static enum exit_status bank(int argc, char **argv)
 	const struct option_row rows[] = {
 		{ "only", OPTION_STRING, &b->only, 0, 0, NULL },
 		{ "patch", OPTION_STRING, &b->patch, 0, 0, NULL },
-		{ "trials", OPTION_NUMBER, &b->trials, 1, MAX_TRIALS, NULL },
-		{ "streams", OPTION_NUMBER, &b->streams, 1, TRIAL_SEEDS, NULL },
+		{ "trials", OPTION_NUMBER, &b->trials, 1, BANK_MAX_TRIALS, NULL },
+		{ "streams", OPTION_NUMBER, &b->streams, 1, BANK_TRIAL_SEEDS, NULL },
 		{ "seconds", OPTION_NUMBER, &b->seconds, 1, 1000000, NULL },
 		{ "seed", OPTION_NUMBER, &b->seed, 0, 0, NULL },
 		{ "out", OPTION_STRING, &b->out, 0, 0, NULL },
@@ -527,7 +175,7 @@ static enum exit_status bank(int argc, char **argv)
 	const char *wrong;
 	int nr, ret;
 
-	b->bugs = calloc(MAX_BUGS + 1, sizeof(*b->bugs));
+	b->bugs = calloc(BANK_MAX_BUGS + 1, sizeof(*b->bugs));
 	b->trials = 3;
 	b->streams = 20000;
 	b->seconds = 60;

@@ -141,7 +141,7 @@ ENGINE_TEST(test_worker_arms_poll, 600)
 	tr_close(&r);
 }
 
-ENGINE_TEST(test_worker_arms_timeout, 300)
+ENGINE_TEST(test_worker_arms_timeout, 3000)
 {
 	struct tr r;
 	int res;

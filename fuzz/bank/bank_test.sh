@@ -42,6 +42,22 @@ expect N06 0
 [ $? = 2 ] && grep -q 'results.txt:1:1: error: made with other options' "$out/said" ||
 	{ echo "other options are accepted"; cat "$out/said"; failed=1; }
 
+# A named test is red with its bug; one that stays green is told by the exit status, and one that there is not is refused.
+said=$("$augur" bank --only P35 --trials 1 --streams 10 --seed 1 --out "$out/named") || failed=1
+echo "$said" | grep -q '^P35 .* 0/1 .*; red: test_sequence_runs_backwards$' &&
+	echo "$said" | grep -q '^1 bugs: 0 found by the campaign (0 .*), 1 by a named test alone, 0 by neither' ||
+	{ echo "a named test: $said"; failed=1; }
+grep -q '^P35 test core/ring/timeout_test test_sequence_runs_backwards red 1$' "$out/named/results.txt" ||
+	{ echo "a named test is not kept"; failed=1; }
+# NAME, EXIT STATUS
+other_test() {
+	sed "s/test_sequence_runs_backwards/$1/" fuzz/bank/P35-*.patch > "$out/other.patch"
+	"$augur" bank --patch "$out/other.patch" --trials 1 --streams 10 --seed 1 --out "$out/$1" > "$out/said" 2>&1
+	[ $? = "$2" ] || { echo "P35 with $1: not exit status $2"; cat "$out/said"; failed=1; }
+}
+other_test test_what_counts 1
+other_test test_that_is_not 2
+
 # A patch that does not apply is named with its hunk.
 sed 's/^-\(.*\)$/-\1 not there/' fuzz/bank/P29-*.patch > "$out/stale.patch"
 "$augur" bank --patch "$out/stale.patch" --trials 1 --streams 1000 --seed 1 --out "$out/stale" > "$out/said" 2>&1

@@ -1,25 +1,24 @@
-"""What a program with a patched engine is linked from: the sources it was made of and the libraries it links."""
+"""What programs with a patched engine are linked from: their sources, the sources below them, and the libraries they link."""
 
-_Sources = provider(fields = ["files"])
+_Parts = provider(fields = ["own", "sources", "contexts"])
 
-def _sources_impl(target, ctx):
-    files = []
+def _parts_aspect_impl(target, ctx):
+    own = []
     for attr in ["srcs", "hdrs"]:
-        files += getattr(ctx.rule.files, attr, [])
-    below = [dep[_Sources].files for dep in getattr(ctx.rule.attr, "deps", []) if _Sources in dep]
-    libs = [target[CcInfo].linking_context] if CcInfo in target else []
-    for dep in getattr(ctx.rule.attr, "deps", []):
-        if ctx.rule.kind == "cc_binary" and CcInfo in dep:
-            libs.append(dep[CcInfo].linking_context)
-    return [_Sources(files = depset(files, transitive = below)), _Link(contexts = libs)]
+        own += getattr(ctx.rule.files, attr, [])
+    deps = [dep for dep in getattr(ctx.rule.attr, "deps", []) if CcInfo in dep]
+    return [_Parts(
+        own = own,
+        sources = depset(own, transitive = [dep[_Parts].sources for dep in deps]),
+        contexts = [dep[CcInfo].linking_context for dep in deps],
+    )]
 
-_Link = provider(fields = ["contexts"])
+_parts_aspect = aspect(implementation = _parts_aspect_impl, attr_aspects = ["deps"])
 
-_sources = aspect(implementation = _sources_impl, attr_aspects = ["deps"])
-
-def _parts_impl(ctx):
+def _link(ctx, program):
+    """The .link file of a program, and all that it names."""
     archives, flags, whole = [], [], []
-    for context in ctx.attr.binary[_Link].contexts:
+    for context in program[_Parts].contexts:
         for given in context.linker_inputs.to_list():
             flags += [f for f in given.user_link_flags if f not in flags]
             for lib in given.libraries:
@@ -28,18 +27,20 @@ def _parts_impl(ctx):
                     archives.append(archive)
                     if lib.alwayslink:
                         whole.append(archive)
-    lines = []
-    for archive in archives:
-        lines.append("%s %s" % ("whole" if archive in whole else "lib", archive.short_path))
+    lines = ["src " + f.short_path for f in program[_Parts].own if f.extension == "c"]
+    lines += ["%s %s" % ("whole" if a in whole else "lib", a.short_path) for a in archives]
     lines += ["flag " + f for f in flags]
-    link = ctx.actions.declare_file(ctx.label.name + ".link")
+    link = ctx.actions.declare_file("%s/%s/%s.link" % (ctx.label.name, program.label.package, program.label.name))
     ctx.actions.write(link, "\n".join(lines) + "\n")
-    files = depset(archives + [link], transitive = [ctx.attr.binary[_Sources].files])
+    return depset(archives + [link], transitive = [program[_Parts].sources])
+
+def _parts_impl(ctx):
+    files = depset(transitive = [_link(ctx, program) for program in ctx.attr.programs])
     return [DefaultInfo(files = files, runfiles = ctx.runfiles(transitive_files = files))]
 
 bank_parts = rule(
-    doc = """`name`.link names the libraries of `binary` in the order of the link, and its flags; they and all sources are
-runfiles of whoever has this among its data.""",
+    doc = """`name`/PACKAGE/PROGRAM.link names the sources of a program of its own, the libraries in the order of the link,
+and the link's flags; they and all sources are runfiles of whoever has this among its data.""",
     implementation = _parts_impl,
-    attrs = {"binary": attr.label(aspects = [_sources])},
+    attrs = {"programs": attr.label_list(aspects = [_parts_aspect])},
 )
