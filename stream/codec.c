@@ -356,7 +356,7 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 
 	if (!(r->features & FEATURE_DRAIN))
 		flags &= ~8u;
-	if (!(r->features & FEATURE_SKIP))
+	if (!(r->features & FEATURE_SKIP) || stream_opens(s))
 		flags &= ~16u;
 	if (!(flags & 0x40))
 		flags &= ~4u;

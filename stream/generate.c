@@ -185,8 +185,7 @@ static void add_fifo(struct gen *g, unsigned int n)
 
 	if (g->weight[GEN_OPEN] && (one || (held && !g->close_ring)))
 		add_object(g, OBJ_FIFO);
-	else
-		g->weight[GEN_OPEN] = 0;
+	g->weight[stream_opens(g->s) ? GEN_SKIP : GEN_OPEN] = 0;
 }
 
 /* One object, or two; what would need others is switched off. */

@@ -396,6 +396,7 @@ static const struct bad {
 	{ HEAD "iowq_aff r\n", 6, 11, "expected either cpus=MASK or none" },
 	{ HEAD "iowq_aff r cpus=1 none\n", 6, 12, "expected either cpus=MASK or none" },
 	{ HEAD "iowq_aff r all\n", 6, 12, "did not expect 'all' here" },
+	{ "augur 1\nring r entries=4\nfifo q\nsubmit r\n  a: nop skip\n", 5, 3, "nothing ends in silence" },
 	{ HEAD "exit\n", 6, 5, "expected `exit thread` or `exit process`" },
 	{ HEAD "exit now\n", 6, 6, "expected `exit thread` or `exit process`" },
 	{ HEAD "exit thread\nreap r\n", 7, 1, "the task has exited by then" },

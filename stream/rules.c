@@ -259,6 +259,8 @@ static void check_req(struct walk *w, unsigned int i)
 	}
 	RULE(w, !(r->sqe_flags & ~stream_word_bits(stream_sqe_flags)), ITEM_REQ, i,
 	     "the language has no word for one of its SQE flags");
+	RULE(w, !(r->sqe_flags & IOSQE_CQE_SKIP_SUCCESS) || !stream_opens(s), ITEM_REQ, i,
+	     "in a stream with a fifo nothing ends in silence: who goes on behind it could open the fifo when all is over");
 	RULE(w, !stream_op_is(r->op, OP_READS) || !(r->sqe_flags & IOSQE_BUFFER_SELECT), ITEM_REQ, i,
 	     "there are no buffers a read could select");
 	RULE(w, flags_have_words(r), ITEM_REQ, i, "the language has no word for one of its flags");
