@@ -26,7 +26,9 @@ void engine_dump(void)
 
 _Static_assert((int)ENGINE_TRACE_SUBMIT == (int)IO_TRACE_SUBMIT && (int)ENGINE_TRACE_QUEUED == (int)IO_TRACE_QUEUED &&
 		       (int)ENGINE_TRACE_WORKER == (int)IO_TRACE_WORKER &&
-		       (int)ENGINE_TRACE_ARMED == (int)IO_TRACE_ARMED && (int)ENGINE_TRACE_ENDED == (int)IO_TRACE_ENDED,
+		       (int)ENGINE_TRACE_ARMED == (int)IO_TRACE_ARMED &&
+		       (int)ENGINE_TRACE_ENDED == (int)IO_TRACE_ENDED &&
+		       (int)ENGINE_TRACE_CREATE == (int)IO_TRACE_CREATE,
 	       "the ring's tracepoints are the engine's");
 
 void engine_trace(void (*fn)(void *ctx, unsigned int point, uint64_t user_data, int32_t res), void *ctx)

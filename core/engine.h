@@ -77,6 +77,9 @@ enum engine_trace_point {
 	ENGINE_TRACE_WORKER, /* a worker begins with it: io_wq_submit_work */
 	ENGINE_TRACE_ARMED, /* poll or timer armed: io_poll_req_insert, io_timeout_start */
 	ENGINE_TRACE_ENDED, /* its result is there, not yet posted: io_req_set_res */
+	/* A worker is made, or could not be: create_io_worker. Of no request, user_data 0. res: who makes it (the submitter, a
+	 * worker, task work of the owner, a retry: 0 to 3), 16 for an unbound one, and the errno shifted by 8. */
+	ENGINE_TRACE_CREATE,
 };
 
 /* Has fn called at each tracepoint (enum engine_trace_point), in the task or worker that gets there, with locks held: it

@@ -4,7 +4,7 @@
 
 _Static_assert((int)TRACE_SUBMIT == (int)ENGINE_TRACE_SUBMIT && (int)TRACE_QUEUED == (int)ENGINE_TRACE_QUEUED &&
 		       (int)TRACE_WORKER == (int)ENGINE_TRACE_WORKER && (int)TRACE_ARMED == (int)ENGINE_TRACE_ARMED &&
-		       (int)TRACE_ENDED == (int)ENGINE_TRACE_ENDED,
+		       (int)TRACE_ENDED == (int)ENGINE_TRACE_ENDED && (int)TRACE_CREATE == (int)ENGINE_TRACE_CREATE,
 	       "a record names tracepoints as the engine does");
 
 const struct backend backend_engine = {

@@ -480,12 +480,12 @@ static void traced(void *ctx, unsigned int point, uint64_t user_data, int32_t re
 	struct run *x = ctx;
 	struct rec_event *e;
 
-	if (!user_data || user_data > x->s->nr_reqs)
+	if (point != TRACE_CREATE && (!user_data || user_data > x->s->nr_reqs))
 		return; /* the epilogue's own */
 	e = note(x, REC_TRACE);
 	e->task = STREAM_NONE;
 	e->step = REC_NO_STEP;
-	e->req = (uint16_t)(user_data - 1);
+	e->req = user_data ? (uint16_t)(user_data - 1) : REC_NO_REQ;
 	e->flags = point;
 	e->res = res;
 	note_commit(x, e);

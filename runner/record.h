@@ -100,6 +100,18 @@ enum rec_trace {
 	TRACE_WORKER, /* in a worker */
 	TRACE_ARMED, /* poll or timer armed */
 	TRACE_ENDED, /* has its result, and has not posted */
+	TRACE_CREATE, /* a worker is made, or could not be; req: REC_NO_REQ; res: rec_create */
+};
+
+/* TRACE_CREATE: who makes it in the low bits, then one bit, and the errno above. */
+enum rec_create {
+	CREATE_BY_SUBMITTER,
+	CREATE_BY_WORKER,
+	CREATE_BY_TASK_WORK,
+	CREATE_BY_RETRY,
+	CREATE_BY = 3,
+	CREATE_UNBOUND = 1 << 4,
+	CREATE_ERR = 8,
 };
 
 struct rec_event {

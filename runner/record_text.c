@@ -275,12 +275,28 @@ static void show_sim(const struct rec_event *e, const struct stream *s, struct t
 		    e->flags < NR(ends) ? ends[e->flags] : "?");
 }
 
+static void show_creation(int64_t res, struct text *out)
+{
+	static const char *const by[CREATE_BY + 1] = {
+		[CREATE_BY_SUBMITTER] = "by the submitter",
+		[CREATE_BY_WORKER] = "by a worker",
+		[CREATE_BY_TASK_WORK] = "by task work of the owner",
+		[CREATE_BY_RETRY] = "by a retry",
+	};
+
+	text_printf(out, "%s, %s", res & CREATE_UNBOUND ? "unbound" : "bound", by[res & CREATE_BY]);
+	if (res >> CREATE_ERR) {
+		text_put(out, ": ");
+		stream_print_result(-(res >> CREATE_ERR), out);
+	}
+}
+
 static void show_trace(const struct rec_event *e, const struct stream *s, struct text *out)
 {
 	static const char *const points[] = {
 		[TRACE_SUBMIT] = "submit_req", [TRACE_QUEUED] = "queue_async_work",
 		[TRACE_WORKER] = "worker",     [TRACE_ARMED] = "armed",
-		[TRACE_ENDED] = "ended",
+		[TRACE_ENDED] = "ended",       [TRACE_CREATE] = "worker_create",
 	};
 
 	text_printf(out, "    %s", e->flags < NR(points) ? points[e->flags] : "?");
@@ -291,6 +307,10 @@ static void show_trace(const struct rec_event *e, const struct stream *s, struct
 		text_pad(out, COL_RESULT);
 		text_printf(out, "%s%s%s", e->res & 2 ? "hashed " : "", e->res & 4 ? "unbound " : "",
 			    e->res & 16 ? "concurrent" : "");
+	}
+	if (e->flags == TRACE_CREATE) {
+		text_pad(out, COL_RESULT);
+		show_creation(e->res, out);
 	}
 	if (e->flags == TRACE_ENDED) {
 		text_pad(out, COL_RESULT);

@@ -148,6 +148,13 @@ static void io_delayed_creation_fn(struct io_timer *t)
 	what->run(what);
 }
 
+static void io_trace_creation(void *owner, enum io_wq_origin origin, bool unbound, int err)
+{
+	io_trace(IO_TRACE_CREATE, 0,
+		 (int32_t)origin | (unbound ? IO_TRACE_CREATE_UNBOUND : 0) |
+			 (int32_t)((uint32_t)-err << IO_TRACE_CREATE_ERR));
+}
+
 static void io_delay_creation(void *owner, struct io_wq_delayed *what, uint64_t ns)
 {
 	struct io_proc *p = ((struct io_uring_task *)owner)->proc;
@@ -172,6 +179,7 @@ static struct io_wq *io_init_wq_offload(struct io_uring_task *tctx)
 		.queue_creation = io_queue_creation,
 		.withdraw_creation = io_withdraw_creation,
 		.delay = io_delay_creation,
+		.created = io_trace_creation,
 	};
 	struct io_wq *wq;
 

@@ -10,7 +10,11 @@ enum io_trace_point {
 	IO_TRACE_WORKER, /* a worker begins with it: io_wq_submit_work */
 	IO_TRACE_ARMED, /* poll or timer armed: io_poll_req_insert, io_timeout_start */
 	IO_TRACE_ENDED, /* its result is there, not yet posted: io_req_set_res */
+	IO_TRACE_CREATE, /* of no request (user_data 0): a worker is made, or could not be: create_io_worker */
 };
+
+/* CREATE: enum io_wq_origin in the low bits of the result, UNBOUND, and the errno above. */
+enum { IO_TRACE_CREATE_UNBOUND = 1 << 4, IO_TRACE_CREATE_ERR = 8 };
 
 enum { IO_TRACE_WORK_FLAGS = 0xff }; /* QUEUED: IO_WQ_WORK_* without the bucket go as the result */
 

@@ -176,7 +176,7 @@ void io_wq_hash_forget(struct io_wq *wq); /* waits for no bucket any more */
 
 /* worker.c */
 struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct); /* workers_lock held; NULL: limit reached */
-void create_io_worker(struct io_worker *worker); /* starts a reserved one */
+void create_io_worker(struct io_worker *worker, enum io_wq_origin origin); /* starts a reserved one */
 void io_worker_assign_locked(struct io_worker *worker, struct io_wq_work *work); /* worker->lock held */
 void io_wq_join_gone(struct io_wq *wq);
 void io_wq_cancel_tw_create(struct io_wq *wq); /* the creation requests that are with the owner */

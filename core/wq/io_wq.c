@@ -140,7 +140,7 @@ static void io_wq_create_worker(struct io_wq_acct *acct)
 	worker = io_acct_reserve_worker(acct);
 	mutex_unlock(&acct->workers_lock);
 	if (worker)
-		create_io_worker(worker);
+		create_io_worker(worker, io_wq_current() ? IO_WQ_BY_WORKER : IO_WQ_BY_SUBMITTER);
 }
 
 void io_wq_enqueue(struct io_wq *wq, struct io_wq_work *work)

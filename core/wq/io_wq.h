@@ -40,6 +40,11 @@ enum {
 	IO_WQ_HASH_SHIFT = 24, /* upper 8 bits are used for the bucket */
 };
 
+/* Who makes a worker: whoever queues an item, in that call (io_wq_enqueue), the submitter or a worker; the owner's task work,
+ * asked by a worker that went to sleep (create_worker_cb); the same again, after a failure that may pass
+ * (create_worker_cont). */
+enum io_wq_origin { IO_WQ_BY_SUBMITTER, IO_WQ_BY_WORKER, IO_WQ_BY_TASK_WORK, IO_WQ_BY_RETRY };
+
 enum io_wq_cancel { IO_WQ_CANCEL_OK, IO_WQ_CANCEL_RUNNING, IO_WQ_CANCEL_NOTFOUND };
 
 struct io_wq_work {
@@ -87,6 +92,8 @@ struct io_wq_data {
 	/* Withdraws a queued cb the match says yes to; returns it or NULL. */
 	struct io_wq_callback *(*withdraw_creation)(void *owner, bool (*match)(struct io_wq_callback *cb, void *arg),
 						    void *arg);
+	/* A thread was made for a worker, or err: it was not. For tracing alone; may be NULL. */
+	void (*created)(void *owner, enum io_wq_origin origin, bool unbound, int err);
 	/* Calls d->run(d) once, `ns` from now, in any task and with no lock held that the pool or its callbacks may want. The
 	 * pool does not end before that. */
 	void (*delay)(void *owner, struct io_wq_delayed *d, uint64_t ns);

@@ -196,7 +196,7 @@ static void io_acct_put_running(struct io_worker *worker)
 		fresh = io_acct_reserve_worker(acct);
 	mutex_unlock(&acct->workers_lock);
 	if (fresh)
-		create_io_worker(fresh);
+		create_io_worker(fresh, IO_WQ_BY_TASK_WORK);
 }
 
 /* In the owner's context. A free worker will do; the new one is reserved before the request's own count goes, so that
@@ -213,7 +213,7 @@ static void create_worker_cb(struct io_wq_callback *cb)
 		fresh = io_acct_reserve_worker(acct);
 	mutex_unlock(&acct->workers_lock);
 	if (fresh)
-		create_io_worker(fresh);
+		create_io_worker(fresh, IO_WQ_BY_TASK_WORK);
 	io_acct_put_running(worker);
 	io_worker_end_create(worker);
 }
@@ -641,12 +641,14 @@ static bool io_should_retry_thread(struct io_worker *worker, int err)
 	return false;
 }
 
-void create_io_worker(struct io_worker *worker)
+void create_io_worker(struct io_worker *worker, enum io_wq_origin origin)
 {
 	struct io_wq_data *data = &worker->wq->data;
 	struct sched_task *task;
 	int err = sched_create(&task, worker->wq->worker_name, io_wq_worker, worker);
 
+	if (data->created)
+		data->created(data->owner, origin, worker->acct == &worker->wq->acct[IO_WQ_ACCT_UNBOUND], err);
 	if (!err)
 		io_init_new_worker(worker, task);
 	else if (io_should_retry_thread(worker, err))
@@ -658,7 +660,7 @@ void create_io_worker(struct io_worker *worker)
 /* In the owner's context: another try. */
 static void create_worker_cont(struct io_wq_callback *cb)
 {
-	create_io_worker(container_of(cb, struct io_worker, create_cb));
+	create_io_worker(container_of(cb, struct io_worker, create_cb), IO_WQ_BY_RETRY);
 }
 
 /* The delay is over: threads are the owner's to make. EXIT may be set after the look at it and before the request is with
