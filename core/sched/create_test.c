@@ -166,6 +166,57 @@ static void test_cpus(void)
 	run_many(cpus);
 }
 
+/* ---- nodes ---- */
+
+struct place {
+	unsigned int stack_node, node;
+};
+
+static void where(void *arg)
+{
+	*(struct place *)arg = (struct place){ sched_stack_node(), sched_node() };
+}
+
+static struct place put_on(unsigned int node)
+{
+	struct place p = { 0 };
+	struct sched_task *t;
+
+	ENSURE_OP(sched_create_on(&t, "placed", where, &p, node), ==, 0);
+	sched_start(t);
+	sched_join(t);
+	return p;
+}
+
+/* A kept thread serves only who belongs where it is. */
+static void placing(void *arg)
+{
+	(void)arg;
+	for (int round = 0; round < 2; round++) {
+		for (unsigned int node = 0; node < sched_nr_nodes(); node++) {
+			struct place p = put_on(node);
+
+			if (p.stack_node == SCHED_NO_NODE)
+				continue; /* no processor there for us, or no NUMA at all */
+			CHECK_OP(p.stack_node, ==, node);
+			CHECK_OP(p.node, ==, node);
+		}
+		CHECK_OP(put_on(SCHED_NO_NODE).stack_node, ==, SCHED_NO_NODE);
+	}
+	CHECK_OP(sched_stack_node(), ==, SCHED_NO_NODE);
+	CHECK_OP(sched_node(), <, sched_nr_nodes());
+}
+
+static void test_nodes(void)
+{
+	struct sched_config cfg = { .strategy = SCHED_WALK, .nodes = 3, .node_cpus = 2 };
+	struct sched_result res;
+
+	run_many(placing);
+	sched_run(&cfg, placing, NULL, &res);
+	CHECK_OP((int)res.end, ==, (int)SCHED_DONE);
+}
+
 /* ---- the step function ---- */
 
 struct steps {
@@ -252,6 +303,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_spawns_fail_as_asked),
 	CHECK_TEST(test_trylock),
 	CHECK_TEST(test_cpus),
+	CHECK_TEST(test_nodes),
 	CHECK_TEST(test_step),
 };
 

@@ -90,7 +90,7 @@ void sched_set_hooks(sched_hook_fn *sleeping, sched_hook_fn *running, void *arg)
 void sched_block_begin(void);
 void sched_block_end(void);
 
-/* Processors. On sim there are two, dealt out to the tasks in turn; on threads, the machine's. A set is what the caller
+/* Processors. On sim there are two unless the run says otherwise, dealt out to the tasks in turn; on threads, the machine's. A set is what the caller
  * may run on until its task ends; the set of all is what the process was started with. */
 #define SCHED_CPUS 1024
 struct sched_cpus {
@@ -99,6 +99,19 @@ struct sched_cpus {
 void sched_all_cpus(struct sched_cpus *out);
 int sched_set_cpus(const struct sched_cpus *cpus); /* of the caller; 0, or -EINVAL: there is none of them */
 unsigned int sched_cpu(void); /* where the caller runs; on threads it may be elsewhere by now */
+
+/* NUMA nodes: numbers below sched_nr_nodes(), each with the processors it has. On sim they are the run's (sched_config), on
+ * threads the machine's, as libnuma knows them. Where there is one, nobody needs to ask anything else. */
+#define SCHED_NODES 64
+#define SCHED_NO_NODE UINT32_MAX
+unsigned int sched_nr_nodes(void); /* at least 1 */
+unsigned int sched_node(void); /* of the processor where the caller runs */
+
+/* sched_create() of a task that belongs on a node: its stack is memory of the node, and it runs on those of the node's
+ * processors that the process may use, until it says otherwise (sched_set_cpus). As sched_create() if there are none, and
+ * for SCHED_NO_NODE. */
+int sched_create_on(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg, unsigned int node);
+unsigned int sched_stack_node(void); /* where the caller's stack was put; SCHED_NO_NODE: wherever it came to lie */
 
 /* For tests, on sim: fn is called after every step of a run, that is before each scheduling point, and sees all of memory
  * as it is between two steps. It may look, and take what mutex_trylock gives it; nobody else runs meanwhile, and no
@@ -166,6 +179,8 @@ struct sched_config {
 	struct sched_explore *explore; /* EXPLORE */
 	uint8_t *log; /* may be NULL: the choices made are written here, up to log_cap */
 	size_t log_cap;
+	unsigned int nodes,
+		node_cpus; /* sim's machine: so many NUMA nodes, each with so many processors, 64 in all at most; 0, 0: 1, 2 */
 	uint64_t max_points; /* 0: no limit. Past it the run is ended as SCHED_RUNAWAY */
 	sched_trace_fn *trace; /* may be NULL; must not call into sched but for sched_name */
 	void *trace_arg;

@@ -1,10 +1,12 @@
 /* What only the real threads promise: threads that were there before, the clock, and each task's own luck. */
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -435,6 +437,50 @@ static void test_many_spawns_are_flat(void)
 	keep_as_ever();
 }
 
+/* What the kernel says of the memory at `at`: its policy's mode, or -1. */
+static int policy_at(void *at)
+{
+	int mode = -1;
+
+	return syscall(SYS_get_mempolicy, &mode, NULL, 0, at, MPOL_F_ADDR) == 0 ? mode : -1;
+}
+
+static void placed_stack(void *arg)
+{
+	char deep[4096];
+	int node = -1;
+
+	deep[0] = *(int *)arg != 0;
+	CHECK_OP(policy_at(deep), ==, MPOL_PREFERRED);
+	CHECK_OP(syscall(SYS_get_mempolicy, &node, NULL, 0, deep, MPOL_F_ADDR | MPOL_F_NODE), ==, 0);
+	CHECK_OP(node, ==, (int)sched_stack_node());
+}
+
+static void usual_stack(void *arg)
+{
+	char deep[4096];
+
+	deep[0] = *(int *)arg != 0;
+	CHECK_OP(policy_at(deep), ==, MPOL_DEFAULT);
+}
+
+/* The stack is the node's, also where there is one; a stack that the C library gives to somebody else is so no more. */
+static void test_stack_is_on_the_node(void)
+{
+	struct sched_task *t;
+	char here;
+	int arg = 0;
+
+	if (policy_at(&here) < 0)
+		return; /* no NUMA in this kernel, or the calls are forbidden */
+	keep_anew(0);
+	ENSURE_OP(sched_create_on(&t, "placed", placed_stack, &arg, sched_node()), ==, 0);
+	sched_start(t);
+	sched_join(t);
+	run_task("usual", usual_stack, &arg);
+	keep_as_ever();
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(test_foreign_thread),
 	CHECK_TEST(test_foreign_thread_spawns),
@@ -448,6 +494,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(test_reuse_under_load),
 	CHECK_TEST(test_fork_between),
 	CHECK_TEST(test_many_spawns_are_flat),
+	CHECK_TEST(test_stack_is_on_the_node),
 };
 
 int main(int argc, char **argv)

@@ -229,6 +229,8 @@ static void dump_worker(struct text *out, struct io_worker *worker, bool wait)
 		more++;
 	if (more)
 		text_printf(out, ", %u more taken", more);
+	if (worker->node != SCHED_NO_NODE)
+		text_printf(out, ", node %u", worker->node);
 	if (a32_load(&worker->create_state))
 		text_put(out, ", asked for another worker");
 	text_putc(out, '\n');

@@ -54,7 +54,7 @@
  *	wq->cpus_lock        cpus (innermost)
  *
  * Without locks: wq->state, wq->pinned, acct->nr_running, nr_creating, hash->map, worker->refs, create_state: atomics.
- * worker->up, idle, deadline are the worker's own; task, init_retries its maker's, until it is started. */
+ * worker->up, idle, deadline are the worker's own; task, init_retries, node its maker's, until it is started. */
 #ifndef CORE_WQ_INTERNAL_H
 #define CORE_WQ_INTERNAL_H
 
@@ -126,6 +126,8 @@ struct io_worker {
 	struct list workers_node, gone_node;
 	struct sched_task *task; /* set before it is on a list */
 	unsigned int init_retries;
+	unsigned int
+		node; /* of who queued the work that it is made for; SCHED_NO_NODE: the machine has one. Its maker's */
 
 	struct mutex lock;
 	struct io_wq_work *cur_work;
@@ -175,7 +177,8 @@ bool io_wq_hash_defer(struct io_worker *worker); /* acct->lock held */
 void io_wq_hash_forget(struct io_wq *wq); /* waits for no bucket any more */
 
 /* worker.c */
-struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct); /* workers_lock held; NULL: limit reached */
+/* workers_lock held; NULL: limit reached. node: see struct io_worker. */
+struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct, unsigned int node);
 void create_io_worker(struct io_worker *worker, enum io_wq_origin origin); /* starts a reserved one */
 void io_worker_assign_locked(struct io_worker *worker, struct io_wq_work *work); /* worker->lock held */
 void io_wq_join_gone(struct io_wq *wq);

@@ -134,10 +134,11 @@ bool io_acct_runnable(struct io_wq_acct *acct)
 /* Makes one more worker unless the limit is reached, which is as good: those that are there will look. */
 static void io_wq_create_worker(struct io_wq_acct *acct)
 {
+	unsigned int node = sched_nr_nodes() > 1 ? sched_node() : SCHED_NO_NODE;
 	struct io_worker *worker;
 
 	mutex_lock(&acct->workers_lock);
-	worker = io_acct_reserve_worker(acct);
+	worker = io_acct_reserve_worker(acct, node);
 	mutex_unlock(&acct->workers_lock);
 	if (worker)
 		create_io_worker(worker, io_wq_current() ? IO_WQ_BY_WORKER : IO_WQ_BY_SUBMITTER);

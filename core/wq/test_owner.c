@@ -91,6 +91,8 @@ static void do_work(struct io_wq_work *work)
 	it->result = ret;
 	it->ran_on = sched_self();
 	it->cpu = sched_cpu();
+	it->node = sched_node();
+	it->stack_node = sched_stack_node();
 	mutex_unlock(&o.lock);
 }
 
@@ -374,7 +376,14 @@ static void probe_time(void *arg)
 
 void run_schedules(sched_task_fn *fn, unsigned int seeds)
 {
-	struct sched_config cfg = { .strategy = SCHED_REPLAY, .max_points = 2000000 };
+	run_schedules_on(0, 0, fn, seeds);
+}
+
+void run_schedules_on(unsigned int nodes, unsigned int node_cpus, sched_task_fn *fn, unsigned int seeds)
+{
+	struct sched_config cfg = {
+		.strategy = SCHED_REPLAY, .max_points = 2000000, .nodes = nodes, .node_cpus = node_cpus
+	};
 	struct sched_result res;
 
 	sched_run(&cfg, probe_time, NULL, &res);

@@ -31,7 +31,7 @@ struct item {
 	int result;
 	unsigned int issued, freed;
 	struct sched_task *ran_on, *waits;
-	unsigned int cpu; /* where it was issued */
+	unsigned int cpu, node, stack_node; /* where it was issued */
 };
 
 struct owner {
@@ -114,6 +114,8 @@ extern bool time_is_virtual;
 /* Runs fn(&seed) on the schedules of `seeds` seeds (fewer on threads, where a seed says little), and once, as seed 0,
  * without a switch that is not needed. */
 void run_schedules(sched_task_fn *fn, unsigned int seeds);
+/* The same on a machine of so many NUMA nodes with so many processors each; on threads on the one there is. */
+void run_schedules_on(unsigned int nodes, unsigned int node_cpus, sched_task_fn *fn, unsigned int seeds);
 
 #define SCHEDULES 300
 /* The invariants are looked at after every step of so many of them, for that costs more than the steps do. */

@@ -193,7 +193,7 @@ static void io_acct_put_running(struct io_worker *worker)
 		return;
 	mutex_lock(&acct->workers_lock);
 	if (!io_acct_activate_free_worker(acct))
-		fresh = io_acct_reserve_worker(acct);
+		fresh = io_acct_reserve_worker(acct, worker->node);
 	mutex_unlock(&acct->workers_lock);
 	if (fresh)
 		create_io_worker(fresh, IO_WQ_BY_TASK_WORK);
@@ -210,7 +210,7 @@ static void create_worker_cb(struct io_wq_callback *cb)
 	a32_xchg(&worker->create_state, 0);
 	mutex_lock(&acct->workers_lock);
 	if (!io_acct_activate_free_worker(acct) && !io_wq_exiting(acct->wq))
-		fresh = io_acct_reserve_worker(acct);
+		fresh = io_acct_reserve_worker(acct, worker->node);
 	mutex_unlock(&acct->workers_lock);
 	if (fresh)
 		create_io_worker(fresh, IO_WQ_BY_TASK_WORK);
@@ -552,7 +552,7 @@ static void io_wq_worker(void *arg)
 /* ---- creation ---- */
 
 /* Counted and running at once, so that whoever looks for somebody to rely on finds this one. */
-struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct)
+struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct, unsigned int node)
 {
 	struct io_wq *wq = acct->wq;
 	struct io_worker *worker;
@@ -565,6 +565,7 @@ struct io_worker *io_acct_reserve_worker(struct io_wq_acct *acct)
 	ENSURE(worker);
 	worker->wq = wq;
 	worker->acct = acct;
+	worker->node = node;
 	a32_store(&worker->refs, 1);
 	mutex_init(&worker->lock);
 	list_init(&worker->taken);
@@ -641,11 +642,19 @@ static bool io_should_retry_thread(struct io_worker *worker, int err)
 	return false;
 }
 
+/* Up to 6.1 a pool had lists, limits and workers for each node, and whoever queued used those of the node it ran on; since
+ * then it has one of each. The place is what is left: thread and stack are where the work came from, unless processors are
+ * registered, which may be anywhere. Who is woken for later work is whoever is free. */
+static unsigned int io_worker_place(struct io_worker *worker)
+{
+	return worker->node == SCHED_NO_NODE || a32_load(&worker->wq->pinned) ? SCHED_NO_NODE : worker->node;
+}
+
 void create_io_worker(struct io_worker *worker, enum io_wq_origin origin)
 {
 	struct io_wq_data *data = &worker->wq->data;
 	struct sched_task *task;
-	int err = sched_create(&task, worker->wq->worker_name, io_wq_worker, worker);
+	int err = sched_create_on(&task, worker->wq->worker_name, io_wq_worker, worker, io_worker_place(worker));
 
 	if (data->created)
 		data->created(data->owner, origin, worker->acct == &worker->wq->acct[IO_WQ_ACCT_UNBOUND], err);

@@ -14,7 +14,7 @@
 /* What a run's caller is while the run goes on, and who calls when there is none. */
 static struct sched_task outside = { .name = "outside", .state = TASK_READY };
 
-struct sim sim = { .pool = LIST_INIT(sim.pool) };
+struct sim sim = { .pool = LIST_INIT(sim.pool), .nodes = 1, .node_cpus = 2 };
 struct sim_hot sim_hot = { .self = &outside, .max_points = UINT64_MAX };
 
 /* ---- who runs ---- */
@@ -192,8 +192,10 @@ _Noreturn void fiber_main(struct fiber *self)
 	fiber_exit(&t->fiber, &next->fiber);
 }
 
-/* The machine of a simulation. */
-enum { NR_CPUS = 2 };
+static uint64_t all_cpus(void)
+{
+	return UINT64_MAX >> (64 - sim.nodes * sim.node_cpus);
+}
 
 static struct sched_task *task_new(const char *name, sched_task_fn *fn, void *arg)
 {
@@ -213,7 +215,8 @@ static struct sched_task *task_new(const char *name, sched_task_fn *fn, void *ar
 	*t = (struct sched_task){ .fiber = fiber, .ordinal = sim.nr_spawned++, .fn = fn, .arg = arg };
 	strncpy(t->name, name, sizeof(t->name) - 1);
 	list_init(&t->timer);
-	t->cpu = t->ordinal % NR_CPUS;
+	t->cpu = t->ordinal % (sim.nodes * sim.node_cpus);
+	t->stack_node = SCHED_NO_NODE;
 	fiber_start(&t->fiber);
 	list_add_tail(&t->all, &sim.all);
 	t->state = TASK_READY;
@@ -250,14 +253,25 @@ static bool spawn_fails(const char *name)
 	return true;
 }
 
-int sched_create(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
+int sched_create_on(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg, unsigned int node)
 {
+	struct sched_task *t;
+
 	ENSURE(sim.on);
+	ENSURE(node < sim.nodes || node == SCHED_NO_NODE);
 	if (spawn_fails(name))
 		return fail.err;
-	*out = task_new(name, fn, arg);
+	*out = t = task_new(name, fn, arg);
+	t->stack_node = node;
+	if (node != SCHED_NO_NODE)
+		t->cpu = node * sim.node_cpus + t->ordinal % sim.node_cpus;
 	point("create");
 	return 0;
+}
+
+int sched_create(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
+{
+	return sched_create_on(out, name, fn, arg, SCHED_NO_NODE);
 }
 
 static void start(struct sched_task *t)
@@ -286,14 +300,14 @@ int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, vo
 
 void sched_all_cpus(struct sched_cpus *out)
 {
-	*out = (struct sched_cpus){ .bits = { (1u << NR_CPUS) - 1 } };
+	*out = (struct sched_cpus){ .bits = { all_cpus() } };
 }
 
 /* It moves only if it has to, to the first there is. */
 int sched_set_cpus(const struct sched_cpus *cpus)
 {
 	struct sched_task *self = sim_hot.self;
-	uint64_t set = cpus->bits[0] & ((1u << NR_CPUS) - 1);
+	uint64_t set = cpus->bits[0] & all_cpus();
 
 	if (!set)
 		return -EINVAL;
@@ -305,6 +319,21 @@ int sched_set_cpus(const struct sched_cpus *cpus)
 unsigned int sched_cpu(void)
 {
 	return sim_hot.self->cpu;
+}
+
+unsigned int sched_nr_nodes(void)
+{
+	return sim.nodes;
+}
+
+unsigned int sched_node(void)
+{
+	return sim_hot.self->cpu / sim.node_cpus;
+}
+
+unsigned int sched_stack_node(void)
+{
+	return sim_hot.self->stack_node;
 }
 
 void sched_join(struct sched_task *t)
@@ -592,6 +621,9 @@ void sched_run(const struct sched_config *cfg, sched_task_fn *fn, void *arg, str
 	sim.on = true;
 	sim.now = 0;
 	sim.nr_spawned = 0;
+	sim.nodes = cfg->nodes ? cfg->nodes : 1;
+	sim.node_cpus = cfg->node_cpus ? cfg->node_cpus : 2;
+	ENSURE_OP(sim.nodes * sim.node_cpus, <=, 64u);
 	sim.switches = 0;
 	list_init(&sim.all);
 	list_init(&sim.ready);

@@ -34,6 +34,7 @@ struct sched_task {
 	bool blocked;
 	bool created; /* and not yet started: TASK_READY, and not on sim.ready */
 	uint32_t cpu;
+	uint32_t stack_node;
 	uint32_t held; /* mutexes */
 	const char *where; /* its last sched_point */
 	sched_task_fn *fn;
@@ -50,6 +51,7 @@ struct sim {
 	enum sched_end end;
 	uint64_t now;
 	uint32_t nr_spawned;
+	uint32_t nodes, node_cpus; /* the machine: processor c is on node c / node_cpus */
 	uint64_t max_points; /* the run's; sim_hot's is 0 while there is a step function */
 	uint64_t switches;
 	struct list all; /* in order of spawn */

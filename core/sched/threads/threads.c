@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/base/prng.h"
+#include "core/sched/threads/node.h"
 #include "sched/sched.h"
 
 enum park_state { PARK_EMPTY, PARK_TOKEN, PARK_PARKED };
@@ -47,6 +48,7 @@ struct sched_task {
 
 	/* Between sched_create and sched_start: the kept thread that is to run it, or else one that waits for this word. */
 	struct worker *worker;
+	unsigned int node; /* the thread's */
 	struct atomic32 started; /* enum park_state; its token speaks for all that was done before sched_start */
 	bool waits; /* for `started` */
 
@@ -69,7 +71,9 @@ struct worker {
 	struct atomic32 park; /* enum park_state. The token gives it `task`, by whoever took it out of the cache */
 	struct sched_task *task; /* NULL: end */
 	pthread_t thread;
-	char name[16]; /* the thread's; the cache's to read */
+	unsigned int
+		node; /* where thread and stack are, for good, or SCHED_NO_NODE; the cache's to read, as is the name */
+	char name[16];
 };
 
 /* The threads without a task. A worker is in there before its last task is known to have ended: whoever joins and
@@ -91,6 +95,7 @@ static void task_init(struct sched_task *t, struct run *run, uint64_t path, cons
 	memset(t, 0, sizeof(*t));
 	t->run = run;
 	t->path = path;
+	t->node = SCHED_NO_NODE;
 	t->luck = prng_seed(prng_mix(run->seed) ^ path);
 	strncpy(t->name, name, sizeof(t->name) - 1);
 }
@@ -211,16 +216,22 @@ static bool cache_put(struct worker *w)
 	return keep;
 }
 
-/* The one called `name`, or any; NULL: there is none. `name` has sixteen bytes. */
-static struct worker *cache_take(const char *name)
+/* Of those on the node the one called `name`, or any; NULL: there is none. `name` has sixteen bytes. */
+static struct worker *cache_take(const char *name, unsigned int node)
 {
-	struct worker **at, *w;
+	struct worker **at, **any = NULL, *w;
 
 	mutex_lock(&cache.lock);
-	for (at = &cache.idle; *at && memcmp((*at)->name, name, sizeof((*at)->name)) != 0; at = &(*at)->next)
-		;
-	if (!*at)
-		at = &cache.idle;
+	for (at = &cache.idle; *at; at = &(*at)->next) {
+		if ((*at)->node != node)
+			continue;
+		if (memcmp((*at)->name, name, sizeof((*at)->name)) == 0)
+			break;
+		if (!any)
+			any = at;
+	}
+	if (!*at && any)
+		at = any;
 	w = *at;
 	if (w) {
 		*at = w->next;
@@ -320,10 +331,15 @@ static bool worker_run(struct worker *w, struct sched_task *t)
 
 static void *worker_main(void *arg)
 {
-	struct worker w = { .task = arg, .thread = pthread_self() };
+	struct sched_task *first = arg;
+	struct worker w = { .task = first, .thread = pthread_self(), .node = first->node };
 
+	if (w.node != SCHED_NO_NODE)
+		node_place_stack(w.node);
 	while (w.task && worker_run(&w, w.task))
 		word_park(&w.park, SCHED_NEVER);
+	if (w.node != SCHED_NO_NODE)
+		node_forget_stack();
 	return NULL;
 }
 
@@ -335,6 +351,7 @@ static void worker_give(struct worker *w, struct sched_task *t)
 
 static int worker_make(struct sched_task *t)
 {
+	const struct sched_cpus *cpus = node_cpus(t->node);
 	pthread_attr_t attr;
 	pthread_t thread;
 	int err;
@@ -342,6 +359,9 @@ static int worker_make(struct sched_task *t)
 	pthread_once(&fork_once, cache_meets_fork);
 	ENSURE_OP(pthread_attr_init(&attr), ==, 0);
 	ENSURE_OP(pthread_attr_setstacksize(&attr, STACK_SIZE), ==, 0);
+	if (cpus)
+		ENSURE_OP(pthread_attr_setaffinity_np(&attr, sizeof(*cpus), (const cpu_set_t *)(const void *)cpus), ==,
+			  0);
 	err = pthread_create(&thread, &attr, worker_main, t);
 	pthread_attr_destroy(&attr);
 	return err;
@@ -383,7 +403,8 @@ static int spawn_fails(const char *name)
 	return err;
 }
 
-static int task_make(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg, bool start)
+static int task_make(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg, bool start,
+		     unsigned int node)
 {
 	struct sched_task *self = sched_self();
 	struct sched_task *t;
@@ -399,9 +420,10 @@ static int task_make(struct sched_task **out, const char *name, sched_task_fn *f
 	t->fn = fn;
 	t->arg = arg;
 	t->spawned = true;
+	t->node = node_cpus(node) ? node : SCHED_NO_NODE;
 	a32_add(&t->run->live, 1);
 	*out = t;
-	w = cache_take(t->name);
+	w = cache_take(t->name, t->node);
 	t->worker = w;
 	t->waits = !w && !start;
 	if (!w && worker_make(t) != 0) {
@@ -417,12 +439,17 @@ static int task_make(struct sched_task **out, const char *name, sched_task_fn *f
 
 int sched_spawn(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
 {
-	return task_make(out, name, fn, arg, true);
+	return task_make(out, name, fn, arg, true, SCHED_NO_NODE);
 }
 
 int sched_create(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg)
 {
-	return task_make(out, name, fn, arg, false);
+	return task_make(out, name, fn, arg, false, SCHED_NO_NODE);
+}
+
+int sched_create_on(struct sched_task **out, const char *name, sched_task_fn *fn, void *arg, unsigned int node)
+{
+	return task_make(out, name, fn, arg, false, node);
 }
 
 void sched_start(struct sched_task *t)
@@ -479,6 +506,21 @@ int sched_set_cpus(const struct sched_cpus *cpus)
 unsigned int sched_cpu(void)
 {
 	return (unsigned int)sched_getcpu();
+}
+
+unsigned int sched_nr_nodes(void)
+{
+	return node_count();
+}
+
+unsigned int sched_node(void)
+{
+	return node_of_cpu(sched_cpu());
+}
+
+unsigned int sched_stack_node(void)
+{
+	return sched_self()->node;
 }
 
 /* ---- the rest of the seam ---- */
