@@ -89,6 +89,12 @@ const struct io_issue_def io_issue_defs[] = {
 		.prep = io_ftruncate_prep,
 		.issue = io_ftruncate,
 	},
+	[IORING_OP_MSG_RING] = {
+		.name = "MSG_RING",
+		.needs_file = true,
+		.prep = io_msg_ring_prep,
+		.issue = io_msg_ring,
+	},
 	[IORING_OP_POLL_ADD] = {
 		.name = "POLL_ADD",
 		.needs_file = true,

@@ -140,9 +140,15 @@ static const struct {
 	unsigned int opcode;
 	int (*fn)(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr);
 } register_ops[] = {
+	{ IORING_REGISTER_FILES, io_register_files },
+	{ IORING_UNREGISTER_FILES, io_unregister_files },
+	{ IORING_REGISTER_FILES_UPDATE, io_register_files_update },
 	{ IORING_REGISTER_PROBE, io_probe },
 	{ IORING_REGISTER_ENABLE_RINGS, io_register_enable_rings },
+	{ IORING_REGISTER_FILES2, io_register_files2 },
+	{ IORING_REGISTER_FILES_UPDATE2, io_register_files_update2 },
 	{ IORING_REGISTER_SYNC_CANCEL, io_sync_cancel },
+	{ IORING_REGISTER_FILE_ALLOC_RANGE, io_register_file_alloc_range },
 	{ IORING_REGISTER_IOWQ_AFF, io_register_iowq_aff },
 	{ IORING_UNREGISTER_IOWQ_AFF, io_unregister_iowq_aff },
 	{ IORING_REGISTER_IOWQ_MAX_WORKERS, io_register_iowq_max_workers },

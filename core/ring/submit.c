@@ -73,14 +73,27 @@ static void io_req_add_to_cache(struct io_ring_ctx *ctx, struct io_kiocb *req)
 
 /* ---- issue ---- */
 
-bool io_assign_file(struct io_kiocb *req)
+bool io_assign_fixed_file(struct io_kiocb *req, unsigned int slot, unsigned int issue_flags)
+{
+	ENSURE(!req->file);
+	io_ring_submit_lock(req->ctx, issue_flags);
+	req->file_node = io_file_node_get(req->ctx, slot);
+	io_ring_submit_unlock(req->ctx, issue_flags);
+	if (!req->file_node)
+		return false;
+	req->file = req->file_node->file;
+	a64_store(&req->cancel_file, (uintptr_t)req->file);
+	return true;
+}
+
+bool io_assign_file(struct io_kiocb *req, unsigned int issue_flags)
 {
 	struct io_uring_task *tctx = req->tctx;
 
 	if (req->file || !req->def->needs_file)
 		return true;
 	if (req->flags & REQ_F_FIXED_FILE)
-		return false;
+		return io_assign_fixed_file(req, (unsigned int)req->fd, issue_flags);
 	req->file = fdtable_get(tctx->proc->fds, req->fd);
 	if (!req->file)
 		return false;
@@ -99,7 +112,7 @@ int io_issue_sqe(struct io_kiocb *req, unsigned int issue_flags)
 	struct io_kiocb *lt = NULL;
 	int ret;
 
-	if (!io_assign_file(req))
+	if (!io_assign_file(req, issue_flags))
 		return -EBADF;
 	if (req->flags & REQ_F_ARM_LTIMEOUT)
 		lt = io_prep_linked_timeout(req);
@@ -176,7 +189,7 @@ static void io_preinit_req(struct io_ring_ctx *ctx, struct io_uring_task *tctx, 
 	req->cflags = 0;
 	req->link = NULL;
 	req->poll_mask = 0;
-	ENSURE(!req->file);
+	ENSURE(!req->file && !req->file_node);
 	a64_store(&req->cancel_file, 0);
 	a64_store(&req->cancel_seq, 0);
 	a32_store(&req->work.flags, 0);
