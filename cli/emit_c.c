@@ -22,11 +22,10 @@
 		constant, #constant                                                                                    \
 	}
 
-static const struct emit_name sqe_flags[] = {
-	NAME(IOSQE_IO_DRAIN), NAME(IOSQE_IO_LINK),	    NAME(IOSQE_IO_HARDLINK),
-	NAME(IOSQE_ASYNC),    NAME(IOSQE_CQE_SKIP_SUCCESS), NAME(IOSQE_BUFFER_SELECT),
-	{ 0, NULL }
-};
+static const struct emit_name sqe_flags[] = { NAME(IOSQE_IO_DRAIN),	    NAME(IOSQE_IO_LINK),
+					      NAME(IOSQE_IO_HARDLINK),	    NAME(IOSQE_ASYNC),
+					      NAME(IOSQE_CQE_SKIP_SUCCESS), NAME(IOSQE_BUFFER_SELECT),
+					      NAME(IOSQE_FIXED_FILE),	    { 0, NULL } };
 static const struct emit_name ring_flags[] = {
 	NAME(IORING_SETUP_SINGLE_ISSUER), NAME(IORING_SETUP_DEFER_TASKRUN), NAME(IORING_SETUP_COOP_TASKRUN),
 	NAME(IORING_SETUP_TASKRUN_FLAG),  NAME(IORING_SETUP_SUBMIT_ALL),    NAME(IORING_SETUP_CLAMP),
@@ -233,7 +232,9 @@ static void do_submit(const struct stream *s, unsigned int step, FILE *out)
 		fprintf(out, "\tsqe = next_sqe(&rings[%u]);\n", t->ring);
 		emit_prep(s, r, out);
 		fprintf(out, "\tset(sqe, REQ_%s, ", s->reqs[r].name);
-		emit_flags(s->reqs[r].sqe_flags, sqe_flags, out);
+		emit_flags(s->reqs[r].op == SOP_CLOSE ? s->reqs[r].sqe_flags & ~(unsigned int)IOSQE_FIXED_FILE :
+							s->reqs[r].sqe_flags,
+			   sqe_flags, out);
 		fputs(");\n", out);
 	}
 	fprintf(out, "\treturn submit(&rings[%u], %u, %u, %s);\n", t->ring, t->first_req, t->wait_nr,
@@ -253,6 +254,59 @@ static void do_reap(const struct stream *s, unsigned int step, FILE *out)
 static void do_peek(const struct stream *s, unsigned int step, FILE *out)
 {
 	fprintf(out, "\treap(&rings[%u]);\n\treturn 0;\n", s->steps[step].ring);
+}
+
+/* What goes into the slots of a filled table: what no step before has closed. */
+static void put_slots(const struct stream *s, unsigned int step, FILE *out)
+{
+	for (unsigned int i = 0; i < s->steps[step].len; i++) {
+		struct fdref fd = { FD_OBJ, (uint8_t)(i / 2), (uint8_t)(i % 2) };
+		bool open = fd.obj < s->nr_objs && s->objs[fd.obj].kind != OBJ_FIFO &&
+			    (!fd.end || stream_has_ends(s->objs[fd.obj].kind));
+
+		for (unsigned int k = 0; k < step && open; k++)
+			open = s->steps[k].kind != STEP_CLOSE || s->steps[k].fd.obj != fd.obj ||
+			       s->steps[k].fd.end != fd.end;
+		fputs(i ? ", " : " ", out);
+		if (open)
+			emit_fd(s, &fd, out);
+		else
+			fputs("-1", out);
+	}
+}
+
+static void do_files(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	if (!t->value) {
+		fprintf(out, "\treturn io_uring_register_files_sparse(&rings[%u].uring, %u);\n", t->ring, t->len);
+		return;
+	}
+	fprintf(out, "\tint fds[%u] = {", t->len ? t->len : 1);
+	if (t->len)
+		put_slots(s, step, out);
+	else
+		fputs(" -1", out);
+	fprintf(out, " };\n\n\treturn io_uring_register_files(&rings[%u].uring, fds, %u);\n", t->ring, t->len);
+}
+
+static void do_slot(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	fputs("\tint fd = ", out);
+	if (t->value)
+		fputs("-1", out);
+	else
+		emit_fd(s, &t->fd, out);
+	fprintf(out, ";\n\n\treturn io_uring_register_files_update(&rings[%u].uring, %u, &fd, 1);\n", t->ring,
+		stream_slot(&t->fd));
+}
+
+static void do_unfiles(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\treturn io_uring_unregister_files(&rings[%u].uring);\n", s->steps[step].ring);
 }
 
 static void do_write(const struct stream *s, unsigned int step, FILE *out)
@@ -323,6 +377,9 @@ static void (*const doings[STEP_KINDS])(const struct stream *, unsigned int, FIL
 	[STEP_WAIT] = do_wait,
 	[STEP_REAP] = do_reap,
 	[STEP_PEEK] = do_peek,
+	[STEP_FILES] = do_files,
+	[STEP_SLOT] = do_slot,
+	[STEP_UNFILES] = do_unfiles,
 	[STEP_WRITE] = do_write,
 	[STEP_READ] = do_read,
 	[STEP_OPEN] = do_open,
@@ -343,7 +400,7 @@ static void put_step(const struct stream *s, unsigned int i, FILE *out)
 	fprintf(out, "\n/* %s */\nstatic int step_%u(void)\n{\n", buf, i + 1);
 	if (t->kind == STEP_SUBMIT && t->nr_reqs)
 		fputs("\tstruct io_uring_sqe *sqe;\n\n", out);
-	if (t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING)
+	if (stream_step_on_ring(t->kind))
 		fprintf(out, "\tif (!rings[%u].there)\n\t\treturn -EBADFD;\n", t->ring);
 	doings[t->kind](s, i, out);
 	fputs("}\n", out);

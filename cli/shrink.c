@@ -89,11 +89,6 @@ static bool move_fd(struct fdref *fd, const struct moved *m)
 	return true;
 }
 
-static bool on_ring(const struct step *t)
-{
-	return t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING;
-}
-
 static void move_requests(const struct stream *from, const struct shrink_plan *p, unsigned int step, struct stream *to,
 			  struct moved *m, struct step *t)
 {
@@ -118,10 +113,10 @@ static void move_steps(const struct stream *from, const struct shrink_plan *p, s
 	for (unsigned int i = 0; i < from->nr_steps; i++) {
 		struct step t = from->steps[i];
 
-		if (!p->step[i] || m->task[t.task] == STREAM_NONE || (on_ring(&t) && m->ring[t.ring] == STREAM_NONE) ||
-		    !move_fd(&t.fd, m))
+		if (!p->step[i] || m->task[t.task] == STREAM_NONE ||
+		    (stream_step_on_ring(t.kind) && m->ring[t.ring] == STREAM_NONE) || !move_fd(&t.fd, m))
 			continue;
-		if (on_ring(&t))
+		if (stream_step_on_ring(t.kind))
 			t.ring = m->ring[t.ring];
 		t.task = m->task[t.task];
 		if (t.kind == STEP_SUBMIT) {

@@ -89,9 +89,9 @@ static void find_used(const struct stream *s, struct shrink_plan *p)
 		const struct step *t = &s->steps[i];
 
 		p->task[t->task] = true;
-		if (t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING)
+		if (stream_step_on_ring(t->kind))
 			p->ring[t->ring] = true;
-		else if (t->fd.kind == FD_OBJ)
+		if (t->fd.kind == FD_OBJ)
 			p->obj[t->fd.obj] = true;
 	}
 	for (unsigned int i = 0; i < s->nr_rings; i++)

@@ -20,6 +20,8 @@ enum rule_id {
 	R_WAIT_LATE,
 	R_FENCE_ORDER,
 	R_ENTER_RETURN,
+	R_FILES_RETURN,
+	R_FILES_SLOT,
 	R_INLINE_VISIBLE,
 	R_INLINE_ORDER,
 	R_PREP_RESULT,
@@ -85,6 +87,7 @@ const char *res_name(int64_t res);
 
 void law_events(struct court *c); /* law_cqe.c: exactly once, indices, waits, fence, hands */
 void law_submit(struct court *c); /* law_submit.c: enter's return, inline completions, drain */
+void law_files(struct court *c); /* law_files.c: registered files */
 void law_results(struct court *c); /* law_result.c: what each operation may say */
 void law_chains(struct court *c); /* law_chain.c */
 /* A bound was hit at which nothing could run any more: nobody is there whom a cancel claims to have ended. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "oracle/court.h"
+#include "oracle/files.h"
 
 enum { LINE = 256 };
 
@@ -335,6 +336,8 @@ static void why_bad_fd(struct line *l)
 
 	if (q->fd.kind != FD_OBJ)
 		put(l, "its descriptor is open nowhere");
+	else if ((q->sqe_flags & IOSQE_FIXED_FILE) && file_maybe_gone(l->f, l->req))
+		put(l, "its slot was empty");
 	else if (fd_maybe_closed(l->f, &q->fd, l->f->req[l->req].cqe))
 		put(l, "its descriptor was closed");
 	else

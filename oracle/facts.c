@@ -56,6 +56,8 @@ static int prep_of(const struct stream *s, unsigned int i, int open, bool skip_s
 		return prep_cancel(q);
 	case SOP_TIMEOUT_REMOVE:
 		return q->op_flags ? PREP_UNKNOWN : 0;
+	case SOP_STATX:
+		return q->sqe_flags & IOSQE_FIXED_FILE ? -EBADF : 0;
 	default:
 		return 0;
 	}
@@ -159,6 +161,11 @@ static bool uses_ring(uint8_t kind)
 	return kind == STEP_SUBMIT || kind == STEP_WAIT || kind == STEP_REAP || kind == STEP_PEEK;
 }
 
+static bool keeps_order(uint8_t kind)
+{
+	return uses_ring(kind) || stream_step_registers(kind);
+}
+
 /* Each step is run by its task and on its ring; the steps of one task, and those on one ring, in the order of the stream. */
 static int check_step(const struct facts *f, const struct rec_event *e, const char **why)
 {
@@ -166,12 +173,12 @@ static int check_step(const struct facts *f, const struct rec_event *e, const ch
 
 	if (e->task != st->task)
 		return refuse(why, "a step by another task than the stream says");
-	if (uses_ring(st->kind) && e->ring != st->ring)
+	if (keeps_order(st->kind) && e->ring != st->ring)
 		return refuse(why, "a step on another ring than the stream says");
 	for (unsigned int i = e->step + 1u; e->kind == REC_BEGIN && i < f->s->nr_steps; i++)
 		if (f->step_begin[i] != NO_EVENT &&
 		    (f->s->steps[i].task == st->task ||
-		     (uses_ring(st->kind) && uses_ring(f->s->steps[i].kind) && f->s->steps[i].ring == st->ring)))
+		     (keeps_order(st->kind) && keeps_order(f->s->steps[i].kind) && f->s->steps[i].ring == st->ring)))
 			return refuse(why, "a step begins after one that stands behind it");
 	return 0;
 }
@@ -547,7 +554,7 @@ bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)
 	if (f->process_exit < ev)
 		return true;
 	for (unsigned int i = 0; i < f->s->nr_reqs; i++)
-		if (f->s->reqs[i].op == SOP_CLOSE && f->req[i].maybe && same_fd(&f->s->reqs[i].fd, fd) &&
+		if (stream_closes_fd(&f->s->reqs[i]) && f->req[i].maybe && same_fd(&f->s->reqs[i].fd, fd) &&
 		    f->req[i].begin < ev)
 			return true;
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
@@ -588,8 +595,9 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		return buf;
 	}
 	q = &f->s->reqs[r];
-	snprintf(buf, cap, "%s%s%s%s", ops[q->op],
+	snprintf(buf, cap, "%s%s%s%s%s", ops[q->op],
 		 stream_op_is(q->op, OP_HOLDS) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
-		 q->sqe_flags & IOSQE_ASYNC ? "+async" : "", r > f->req[r].chain_first ? "+linked" : "");
+		 q->sqe_flags & IOSQE_FIXED_FILE ? "+fixed" : "", q->sqe_flags & IOSQE_ASYNC ? "+async" : "",
+		 r > f->req[r].chain_first ? "+linked" : "");
 	return buf;
 }

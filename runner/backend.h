@@ -67,8 +67,7 @@ struct backend {
 	int (*setup)(unsigned int entries, struct io_uring_params *p);
 	int (*enter)(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, const void *arg,
 		     size_t argsz);
-	/* IORING_REGISTER_SYNC_CANCEL of ANY request or as `flags` (IORING_ASYNC_CANCEL_*) say; never without a time-out */
-	int (*sync_cancel)(int fd, unsigned int flags, uint64_t timeout_ns);
+	int (*reg)(int fd, unsigned int opcode, void *arg, unsigned int nr); /* io_uring_register */
 	void *(*mmap)(int fd, size_t len, uint64_t offset); /* NULL: refused */
 	int (*munmap)(void *addr, size_t len);
 

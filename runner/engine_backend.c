@@ -161,16 +161,9 @@ int engine_be_enter(int fd, unsigned int to_submit, unsigned int min_complete, u
 	return engine_io_uring_enter((unsigned int)fd, to_submit, min_complete, flags, arg, argsz);
 }
 
-int engine_be_sync_cancel(int fd, unsigned int flags, uint64_t timeout_ns)
+int engine_be_register(int fd, unsigned int opcode, void *arg, unsigned int nr)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.fd = -1,
-		.flags = flags,
-		.timeout = { .tv_sec = (int64_t)(timeout_ns / 1000000000ull),
-			     .tv_nsec = (long long)(timeout_ns % 1000000000ull) },
-	};
-
-	return engine_io_uring_register((unsigned int)fd, IORING_REGISTER_SYNC_CANCEL, &reg, 1);
+	return engine_io_uring_register((unsigned int)fd, opcode, arg, nr);
 }
 
 /* ---- a run ---- */

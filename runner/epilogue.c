@@ -308,11 +308,16 @@ static int async_pass(struct run *x, unsigned int ring)
 static int sync_pass(struct run *x, unsigned int ring)
 {
 	struct run_ring *r = &x->ring[ring];
+	struct io_uring_sync_cancel_reg all = {
+		.fd = -1,
+		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+		.timeout = { .tv_nsec = FIRST_SLICE_NS },
+	};
 	int ret;
 
 	note_commit(x, call_begin(x, PHASE_CANCEL, (uint8_t)ring, STREAM_NONE, REC_CALL_SYNC));
 	r->tail_before = ring_tail(r);
-	ret = x->be->sync_cancel(r->fd, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL, FIRST_SLICE_NS);
+	ret = x->be->reg(r->fd, IORING_REGISTER_SYNC_CANCEL, &all, 1);
 	r->tail_after = ring_tail(r);
 	call_end(x, (uint8_t)ring, STREAM_NONE, REC_CALL_SYNC, 0, ret);
 	r->cancels++;
@@ -448,6 +453,18 @@ static void settle(struct run *x)
 	each_ring(x, note_unsettled, owes);
 }
 
+/* A table would go with its ring, but a kernel takes its time with that, and the probes would wait for what it holds. */
+static void end_ring(struct run *x, unsigned int ring)
+{
+	bool table = false;
+
+	for (unsigned int i = 0; i < x->s->nr_steps; i++)
+		table |= x->s->steps[i].kind == STEP_FILES && x->s->steps[i].ring == ring;
+	if (table)
+		x->be->reg(x->ring[ring].fd, IORING_UNREGISTER_FILES, NULL, 0);
+	ring_close(x, ring);
+}
+
 void epilogue_run(struct run *x)
 {
 	uint64_t deadline, slice = FIRST_SLICE_NS;
@@ -471,5 +488,5 @@ void epilogue_run(struct run *x)
 	note_phase(x, PHASE_CLOSE, STREAM_NONE);
 	for (unsigned int i = 0; i < x->s->nr_rings; i++)
 		if (alive(x, i) && to_close(x, i))
-			run_on(x, run_owner(x, i), ring_close, i);
+			run_on(x, run_owner(x, i), end_ring, i);
 }

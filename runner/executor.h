@@ -21,7 +21,7 @@
  *    reap;
  *  - pins: a task is at times bound to one CPU, by itself or together with another task;
  *  - order: two neighbouring steps of different tasks may change places where nothing tells them apart: neither waits,
- *    closes or exits, they are not on the same ring, and what the requests of the ring and the step name (pipes,
+ *    closes, exits or registers, they are not on the same ring, and what the requests of the ring and the step name (pipes,
  *    eventfds, files) is not the same. So the steps of each task, of each ring and on each object keep their order, and
  *    what is sure to come to a wait is: that is all that laws about steps may count on. The record has them as they
  *    ran.

@@ -480,16 +480,9 @@ static int kernel_enter(int fd, unsigned int to_submit, unsigned int min_complet
 	return (int)result(syscall(__NR_io_uring_enter, fd, to_submit, min_complete, flags, arg, argsz));
 }
 
-static int kernel_sync_cancel(int fd, unsigned int flags, uint64_t timeout_ns)
+static int kernel_register(int fd, unsigned int opcode, void *arg, unsigned int nr)
 {
-	struct io_uring_sync_cancel_reg reg = {
-		.fd = -1,
-		.flags = flags,
-		.timeout = { .tv_sec = (int64_t)(timeout_ns / 1000000000ull),
-			     .tv_nsec = (long long)(timeout_ns % 1000000000ull) },
-	};
-
-	return (int)result(syscall(__NR_io_uring_register, fd, IORING_REGISTER_SYNC_CANCEL, &reg, 1));
+	return (int)result(syscall(__NR_io_uring_register, fd, opcode, arg, nr));
 }
 
 static void *kernel_mmap(int fd, size_t len, uint64_t offset)
@@ -579,7 +572,7 @@ const struct backend backend_kernel = {
 	.file_size = kernel_file_size,
 	.setup = kernel_setup,
 	.enter = kernel_enter,
-	.sync_cancel = kernel_sync_cancel,
+	.reg = kernel_register,
 	.mmap = kernel_mmap,
 	.munmap = kernel_munmap,
 	.wait_bound_ns = 3000000000ull,

@@ -80,13 +80,14 @@ static uint32_t ring_objs(const struct stream *s, unsigned int ring)
 
 static bool on_ring(const struct step *st)
 {
-	return st->kind <= STEP_PEEK;
+	return stream_step_looks(st->kind);
 }
 
 /* Those that wait are meant for what the steps before them do, and those that end something for what comes after. */
 static bool may_move(const struct step *st)
 {
-	return (st->kind == STEP_SUBMIT && !st->wait) || (st->kind >= STEP_REAP && st->kind <= STEP_OPEN);
+	return (st->kind == STEP_SUBMIT && !st->wait) || (st->kind >= STEP_REAP && st->kind <= STEP_PEEK) ||
+	       (st->kind >= STEP_WRITE && st->kind <= STEP_OPEN);
 }
 
 static bool independent(const struct stream *s, const struct step *a, const struct step *b)

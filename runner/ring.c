@@ -211,7 +211,7 @@ static void reap_one(struct run *x, unsigned int ring, uint32_t head)
 	note_commit(x, e);
 	store(r->cq_head, head + 1);
 	settle(x, r, req, user_data, res, flags);
-	if (req != REC_NO_REQ && x->s->reqs[req].op == SOP_CLOSE && res == 0)
+	if (req != REC_NO_REQ && stream_closes_fd(&x->s->reqs[req]) && res == 0)
 		x->open[x->s->reqs[req].fd.obj][x->s->reqs[req].fd.end] = false;
 	if (req != REC_NO_REQ && x->s->reqs[req].op == SOP_OPENAT && res > 0)
 		x->opened[req] = res;

@@ -13,8 +13,8 @@ static void begin(struct run *x, const struct step *st, uint64_t a)
 {
 	struct rec_event *e = note(x, REC_BEGIN);
 
-	e->ring = st->kind <= STEP_PEEK || st->kind == STEP_CLOSE_RING ? st->ring : STREAM_NONE;
-	e->obj = st->fd.kind == FD_OBJ && st->kind >= STEP_WRITE && st->kind <= STEP_CLOSE ? st->fd.obj : STREAM_NONE;
+	e->ring = stream_step_on_ring(st->kind) ? st->ring : STREAM_NONE;
+	e->obj = st->fd.kind == FD_OBJ && stream_step_has_fd(st->kind) ? st->fd.obj : STREAM_NONE;
 	e->a = a;
 	note_commit(x, e);
 }
@@ -25,11 +25,13 @@ static void end(struct run *x, const struct step *st, int64_t res, uint32_t take
 
 	e->res = res;
 	e->head = taken;
-	if (st->kind <= STEP_PEEK || st->kind == STEP_CLOSE_RING) {
+	if (stream_step_registers(st->kind)) {
+		e->ring = st->ring;
+	} else if (stream_step_on_ring(st->kind)) {
 		e->ring = st->ring;
 		e->tail_before = x->ring[st->ring].tail_before;
 		e->tail_after = x->ring[st->ring].tail_after;
-	} else if (st->kind <= STEP_CLOSE && st->fd.kind == FD_OBJ) {
+	} else if (stream_step_has_fd(st->kind) && st->fd.kind == FD_OBJ) {
 		e->obj = st->fd.obj;
 	}
 	note_commit(x, e);
@@ -174,6 +176,46 @@ static void step_peek(struct run *x, const struct step *st)
 	ring_reap(x, st->ring);
 }
 
+/* No look at the CQ: the call is not about it. */
+static void register_step(struct run *x, const struct step *st, unsigned int opcode, void *arg, unsigned int nr)
+{
+	int ret;
+
+	if (no_ring(x, st))
+		return;
+	begin(x, st, 0);
+	ret = x->be->reg(x->ring[st->ring].fd, opcode, arg, nr);
+	end(x, st, ret, 0);
+}
+
+static void step_files(struct run *x, const struct step *st)
+{
+	struct io_uring_rsrc_register sparse = { .nr = st->len, .flags = IORING_RSRC_REGISTER_SPARSE };
+	int32_t fds[STREAM_MAX_SLOTS];
+
+	for (unsigned int i = 0; i < st->len; i++)
+		fds[i] = i / 2 < x->s->nr_objs && x->s->objs[i / 2].kind != OBJ_FIFO && x->open[i / 2][i % 2] ?
+				 x->fd[i / 2][i % 2] :
+				 -1;
+	if (st->value)
+		register_step(x, st, IORING_REGISTER_FILES, fds, st->len);
+	else
+		register_step(x, st, IORING_REGISTER_FILES2, &sparse, sizeof(sparse));
+}
+
+static void step_slot(struct run *x, const struct step *st)
+{
+	int32_t fd = st->value ? -1 : run_fd(x, &st->fd);
+	struct io_uring_rsrc_update up = { .offset = stream_slot(&st->fd), .data = (uint64_t)(uintptr_t)&fd };
+
+	register_step(x, st, IORING_REGISTER_FILES_UPDATE, &up, 1);
+}
+
+static void step_unfiles(struct run *x, const struct step *st)
+{
+	register_step(x, st, IORING_UNREGISTER_FILES, NULL, 0);
+}
+
 static bool is_eventfd(const struct run *x, const struct step *st)
 {
 	return st->fd.kind == FD_OBJ && x->s->objs[st->fd.obj].kind == OBJ_EVENTFD;
@@ -260,6 +302,9 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_WAIT] = step_wait,
 	[STEP_REAP] = step_reap,
 	[STEP_PEEK] = step_peek,
+	[STEP_FILES] = step_files,
+	[STEP_SLOT] = step_slot,
+	[STEP_UNFILES] = step_unfiles,
 	[STEP_WRITE] = step_write,
 	[STEP_READ] = step_read,
 	[STEP_OPEN] = step_open,

@@ -3,9 +3,10 @@
  * A ring:   flags, entries - 1, CQ entries (2), task, unused
  * An object: kind and flags, its initial value (7, sign-extended)
  * A record: kind (see `kinds`) and
- *   request: SQE flags, descriptor, target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
+ *   request: SQE flags, descriptor (bits 5 and 6: fixed), target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
  *            length or count or cancelled operation (3), value or offset or time (8)
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
+ *            registered files: task, ring, 1: open or empty, slots or descriptor
  *
  * Flags that make most requests fail are spread over two bits, so that random bytes have few of them. */
 #include "stream/codec.h"
@@ -25,6 +26,9 @@ enum {
 	FEATURE_DRAIN = 1,
 	FEATURE_SKIP = 2,
 	REQ = 0x40, /* in `kinds`: an operation, not a step */
+	FD_OBJECT = 0x1f, /* a descriptor: object + 1, 0: none; */
+	FD_FIXED = 0x60, /* both bits: its slot is meant; */
+	FD_IN = 0x80, /* end */
 	EVENT_LEN = 8,
 	FILE_LEN = 1 << 14, /* bounds of what is written to files: */
 	FILE_OFF = 1 << 16,
@@ -49,8 +53,8 @@ static const uint8_t kinds[128] = {
 
 	REQ | SOP_FSYNC, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
 	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
-	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, REQ | SOP_READ,
-	REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
+	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, STEP_FILES,
+	STEP_SLOT, STEP_UNFILES, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_OPENAT, REQ | SOP_ASYNC_CANCEL,
 	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
@@ -254,20 +258,20 @@ static void encode_obj(const struct obj *o, uint8_t *b)
 
 static struct fdref fd_of(const struct stream *s, uint8_t b)
 {
-	unsigned int obj = (b & 0x7f) % (s->nr_objs + 1u);
+	unsigned int obj = (b & FD_OBJECT) % (s->nr_objs + 1u);
 	struct fdref fd = { .kind = FD_BAD };
 
 	if (obj > 0) {
 		fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)(obj - 1) };
 		if (stream_has_ends(s->objs[fd.obj].kind))
-			fd.end = b >> 7;
+			fd.end = b & FD_IN ? END_IN : END_OUT;
 	}
 	return fd;
 }
 
 static uint8_t fd_byte(const struct fdref *fd)
 {
-	return fd->kind == FD_BAD ? 0 : (uint8_t)((fd->obj + 1) | fd->end << 7);
+	return fd->kind == FD_BAD ? 0 : (uint8_t)((fd->obj + 1) | (fd->end ? FD_IN : 0));
 }
 
 static unsigned int kind_of(const struct stream *s, const struct fdref *fd)
@@ -318,6 +322,8 @@ static void decode_move(struct reader *r, struct sreq *q, const uint8_t *b)
 {
 	unsigned int from;
 
+	q->op_flags = flags_of(stream_ops[q->op].flags, b[4], true);
+
 	if (kind_of(r->s, &q->fd) != OBJ_PIPE)
 		q->fd = (struct fdref){ .kind = FD_BAD };
 	q->in = fd_of(r->s, b[3]);
@@ -344,6 +350,8 @@ static void decode_cancel(struct reader *r, struct sreq *q, const uint8_t *b)
 	}
 	if (!stream_cancel_by_target(q->op_flags))
 		q->target = STREAM_NONE;
+	if (!stream_may_be_fixed(q))
+		q->sqe_flags &= (uint8_t)~IOSQE_FIXED_FILE;
 }
 
 static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
@@ -368,7 +376,9 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		q->fd = fd_of(s, b[2]);
 	if ((kind_of(s, &q->fd) == OBJ_FIFO) != (op == SOP_OPENAT))
 		q->fd = (struct fdref){ .kind = FD_BAD };
-	if (op == SOP_CLOSE && q->fd.kind == FD_OBJ) {
+	if ((b[2] & FD_FIXED) == FD_FIXED && (op == SOP_ASYNC_CANCEL || stream_may_be_fixed(q)))
+		q->sqe_flags |= IOSQE_FIXED_FILE;
+	if (stream_closes_fd(q)) {
 		if (stream_opens(s) || r->end_gone[q->fd.obj][q->fd.end])
 			q->fd = (struct fdref){ .kind = FD_BAD };
 		else
@@ -404,12 +414,12 @@ static void encode_req(const struct stream *s, unsigned int i, uint8_t *b)
 	unsigned int kind = kind_of(s, &q->fd);
 
 	b[0] = kind_byte(REQ | q->op);
-	b[1] = mask_of(stream_sqe_flags, q->sqe_flags, false);
+	b[1] = mask_of(stream_sqe_flags, q->sqe_flags, false) & 63;
 	if (b[1] & 4)
 		b[1] |= 0x40;
 	if (b[1] & 32)
 		b[1] |= 0x80;
-	b[2] = fd_byte(&q->fd);
+	b[2] = fd_byte(&q->fd) | (q->sqe_flags & IOSQE_FIXED_FILE ? FD_FIXED : 0);
 	b[3] = q->target == STREAM_NONE ? 0x80 : (uint8_t)(q->target - (int)i);
 	b[4] = mask_of(q->op == SOP_POLL_ADD ? stream_poll_events : stream_ops[q->op].flags, q->op_flags,
 		       q->op != SOP_POLL_ADD);
@@ -459,6 +469,16 @@ static struct step *open_submit(struct reader *r)
 	return &s->steps[s->nr_steps++];
 }
 
+static void decode_files(const struct stream *s, struct step *t, const uint8_t *b)
+{
+	if (t->kind == STEP_FILES)
+		t->len = b[4] % (STREAM_MAX_SLOTS + 1);
+	if (t->kind != STEP_UNFILES)
+		t->value = b[3] & 1;
+	if (t->kind == STEP_SLOT)
+		t->fd = fd_of(s, b[4]);
+}
+
 static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 {
 	const struct ring *ring;
@@ -476,6 +496,10 @@ static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 	}
 	if (t->wait || t->kind == STEP_WAIT)
 		t->wait_nr = b[4] & STREAM_MAX_REQS ? STREAM_MAX_REQS : b[4];
+	if (stream_step_registers(t->kind))
+		decode_files(r->s, t, b);
+	if (t->kind == STEP_SLOT && kind_of(r->s, &t->fd) >= OBJ_FIFO)
+		return false;
 	if (t->kind == STEP_CLOSE_RING)
 		r->ring_gone[t->ring] = true;
 	return true;
@@ -518,7 +542,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 	*t = fresh;
 	if (kind >= STEP_CLOSE_RING && stream_opens(s))
 		ok = false;
-	else if (kind <= STEP_PEEK || kind == STEP_CLOSE_RING)
+	else if (stream_step_on_ring(kind))
 		ok = !r->task_gone[t->task] && ring_step(r, t, b);
 	else if (kind <= STEP_CLOSE)
 		ok = !r->task_gone[t->task] && fd_step(r, t, b);
@@ -535,7 +559,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 {
 	const struct step *t = &s->steps[i];
-	bool on_ring = t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING;
+	bool on_ring = stream_step_on_ring(t->kind);
 
 	b[0] = kind_byte(t->kind);
 	b[1] = t->task;
@@ -545,6 +569,10 @@ static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 	if (t->kind == STEP_WRITE || t->kind == STEP_READ)
 		put_len(b + 5, t->len);
 	put(b + 8, 8, t->value);
+	if (stream_step_registers(t->kind)) {
+		b[3] = (uint8_t)t->value;
+		b[4] = t->kind == STEP_SLOT ? fd_byte(&t->fd) : (uint8_t)t->len;
+	}
 }
 
 /* What depends on the stream as a whole. */

@@ -17,7 +17,8 @@ const char *const gen_feature_words[GEN_FEATURES] = {
 	"timeout", "remove",	"cancel",     "fsync",	      "resize",	     "splice",	   "open",	 "trivial",
 	"closing", "chain",	"hard",	      "link_timeout", "async",	     "bad_fd",	   "zero",	 "big",
 	"nowait",  "position",	"count",      "wide",	      "prep",	     "open_chain", "overflow",	 "shared",
-	"close",   "look",	"direct",     "wait",	      "drain",	     "skip",	   "vector",	 "shape",
+	"close",   "look",	"direct",     "wait",	      "drain",	     "skip",	   "vector",	 "table",
+	"files",   "fixed",	"shape",
 };
 
 /* Requests that a coupled stream has at least. */
@@ -27,13 +28,14 @@ static const uint16_t default_weight[GEN_FEATURES] = {
 	[GEN_NOP] = 12,		  [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
 	[GEN_EVENT_WRITE] = 7,	  [GEN_FILE_READ] = 5,	[GEN_FILE_WRITE] = 7,  [GEN_POLL] = 12,
 	[GEN_TIMEOUT] = 10,	  [GEN_REMOVE] = 4,	[GEN_CANCEL] = 16,     [GEN_FSYNC] = 4,
-	[GEN_RESIZE] = 3,	  [GEN_SPLICE] = 6,	[GEN_OPEN] = 5,	       [GEN_TRIVIAL] = 4,
+	[GEN_RESIZE] = 3,	  [GEN_SPLICE] = 7,	[GEN_OPEN] = 5,	       [GEN_TRIVIAL] = 4,
 	[GEN_CLOSING] = 2,	  [GEN_VECTOR] = 60,	[GEN_CHAIN] = 450,     [GEN_HARD] = 330,
 	[GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,     [GEN_ZERO] = 25,
 	[GEN_BIG] = 50,		  [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,   [GEN_COUNT] = 60,
 	[GEN_WIDE] = 150,	  [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,
 	[GEN_SHARED] = 250,	  [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,      [GEN_DIRECT] = 450,
-	[GEN_WAIT] = 550,	  [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,       [GEN_SHAPE] = 150,
+	[GEN_WAIT] = 550,	  [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,       [GEN_TABLE] = 200,
+	[GEN_FILES] = 420,	  [GEN_FIXED] = 500,	[GEN_SHAPE] = 150,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -357,6 +359,7 @@ static void add_batch(struct gen *g, unsigned int most)
 	}
 	t->ring = (uint8_t)ring;
 	t->first_req = g->s->nr_reqs;
+	g->fixed = g->tables && (g->table[ring] || prng_chance(&g->p, 1, 8));
 	ENSURE(stream_ring_size(&g->s->rings[ring], &sq, &cq));
 	left = 1 + prng_below(&g->p, 8);
 	if (left > most)
@@ -510,6 +513,8 @@ static void add_between(struct gen *g)
 	}
 	if (gen_chance(g, GEN_CLOSE))
 		add_close(g);
+	if (g->tables && gen_chance(g, GEN_FILES))
+		gen_file_step(g);
 	if (gen_chance(g, GEN_WAIT))
 		add_wait(g);
 }
@@ -541,6 +546,8 @@ void stream_generate(uint64_t seed, const struct generate_options *opt, struct s
 	set_scene(&g, opt);
 	n = choose_size(&g, opt->size);
 	exit_at = 1 + prng_below(&g.p, n);
+	if (gen_chance(&g, GEN_TABLE))
+		gen_tables(&g);
 	while (out->nr_reqs < n && !g.over) {
 		if (!gen_chance(&g, GEN_SHAPE) || !gen_shape(&g, n - out->nr_reqs))
 			add_batch(&g, n - out->nr_reqs);

@@ -17,6 +17,8 @@ struct gen {
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], end_gone[STREAM_MAX_OBJS][2];
 	bool shared[STREAM_MAX_OBJS]; /* pipes: several readers */
 	uint8_t readers[STREAM_MAX_OBJS];
+	bool tables, table[STREAM_MAX_RINGS]; /* there are registered files: in these rings */
+	bool fixed; /* requests of this submit may name slots */
 	bool aimed[STREAM_MAX_REQS]; /* cancels that have their target */
 };
 
@@ -31,6 +33,9 @@ bool gen_pick_ring(struct gen *g, unsigned int *ring, unsigned int *task);
 unsigned int gen_any_task(struct gen *g);
 /* The next step; NULL: there is no room for it. */
 struct step *gen_add_step(struct gen *g, enum step_kind kind, unsigned int task);
+/* generate_files.c: tables of registered files, most of them filled; a step that changes something in one. */
+void gen_tables(struct gen *g);
+void gen_file_step(struct gen *g);
 /* Closes a ring, if one is to be closed and is not yet. */
 void gen_close_ring(struct gen *g, unsigned int ring);
 

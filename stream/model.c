@@ -45,6 +45,20 @@ static bool same_step(const struct step *a, const struct step *b)
 	       a->wait == b->wait && a->len == b->len && a->value == b->value;
 }
 
+bool stream_registers_file(const struct stream *s, const struct fdref *fd)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		if ((s->steps[i].kind == STEP_FILES && s->steps[i].value && stream_slot(fd) < s->steps[i].len) ||
+		    (s->steps[i].kind == STEP_SLOT && !s->steps[i].value && same_fd(&s->steps[i].fd, fd)))
+			return true;
+	return false;
+}
+
+bool stream_closes_fd(const struct sreq *q)
+{
+	return q->op == SOP_CLOSE && q->fd.kind == FD_OBJ && !(q->sqe_flags & IOSQE_FIXED_FILE);
+}
+
 bool stream_same(const struct stream *a, const struct stream *b)
 {
 	if (a->version != b->version || a->nr_tasks != b->nr_tasks || a->nr_rings != b->nr_rings ||

@@ -26,6 +26,7 @@ enum {
 	STREAM_MAX_STEPS = 120,
 	STREAM_MAX_LEN = 1 << 20, /* bytes of one transfer; also of a file and a pipe */
 	STREAM_MAX_IOVS = 8, /* pieces of one transfer */
+	STREAM_MAX_SLOTS = 64, /* of a ring's table of registered files */
 	STREAM_MAX_ALTS = 6, /* alternatives of an expectation */
 	STREAM_MAX_DECISIONS = 16384,
 	STREAM_POOL = 16384, /* bytes of comments */
@@ -146,6 +147,9 @@ enum step_kind {
 	STEP_WAIT, /* `wait r N` enter until N CQEs are reaped that no wait has counted, or the bound is hit */
 	STEP_REAP, /* `reap r` enter(GETEVENTS, min_complete 0) once and reap what is there */
 	STEP_PEEK, /* `peek r` reap what is there without entering */
+	STEP_FILES, /* `files r N` a table of N slots, empty or (`open`) with what is open */
+	STEP_SLOT, /* `slot r p.out` puts it into its slot; `slot r p.out empty` empties that */
+	STEP_UNFILES, /* `unfiles r` unregisters the table */
 	STEP_WRITE, /* `write p.in len=8` a direct write, never blocks; bytes 129 + step index, or value */
 	STEP_READ, /* `read p.out len=8` a direct read, never blocks */
 	STEP_OPEN, /* `open q.in` an end of a fifo; never waits: -ENXIO for writing while nobody reads */
@@ -159,13 +163,13 @@ enum step_kind {
 struct step {
 	uint8_t kind; /* enum step_kind */
 	uint8_t task;
-	uint8_t ring; /* SUBMIT WAIT REAP PEEK CLOSE_RING */
-	struct fdref fd; /* WRITE READ OPEN CLOSE */
+	uint8_t ring; /* of those that stream_step_on_ring() */
+	struct fdref fd; /* WRITE READ OPEN CLOSE FILE */
 	uint8_t first_req, nr_reqs; /* SUBMIT: requests belong to exactly one step, in order */
 	uint32_t wait_nr; /* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
 	bool wait; /* SUBMIT: `wait=N` was given */
-	uint32_t len; /* WRITE READ */
-	uint64_t value; /* WRITE to an eventfd */
+	uint32_t len; /* WRITE READ; FILES: slots */
+	uint64_t value; /* WRITE to an eventfd; FILES: 1 `open`; FILE: 1 `empty` */
 	struct expect expect; /* of the call's own return */
 	uint32_t comment, tail;
 };
@@ -217,10 +221,45 @@ bool stream_same(const struct stream *a, const struct stream *b);
 /* The step that submits request `req`. */
 unsigned int stream_step_of(const struct stream *s, unsigned int req);
 
+static inline bool stream_step_on_ring(unsigned int step_kind)
+{
+	return step_kind <= STEP_UNFILES || step_kind == STEP_CLOSE_RING;
+}
+
+/* Has the step to do with the CQ: does it enter the ring, or look? */
+static inline bool stream_step_looks(unsigned int step_kind)
+{
+	return step_kind <= STEP_PEEK;
+}
+
+static inline bool stream_step_registers(unsigned int step_kind)
+{
+	return step_kind >= STEP_FILES && step_kind <= STEP_UNFILES;
+}
+
+/* Has the step a descriptor? */
+static inline bool stream_step_has_fd(unsigned int step_kind)
+{
+	return step_kind == STEP_SLOT || (step_kind >= STEP_WRITE && step_kind <= STEP_CLOSE);
+}
+
 static inline bool stream_has_ends(unsigned int obj_kind)
 {
 	return obj_kind == OBJ_PIPE || obj_kind == OBJ_FIFO;
 }
+
+/* Registered files. Each descriptor of the stream has one slot, the same in every table; so what a slot can hold is this
+ * file or nothing. `none` has one that no table reaches. */
+static inline unsigned int stream_slot(const struct fdref *fd)
+{
+	return fd->kind == FD_OBJ ? 2u * fd->obj + fd->end : STREAM_MAX_SLOTS;
+}
+
+/* Does the stream register that file anywhere? */
+bool stream_registers_file(const struct stream *s, const struct fdref *fd);
+
+/* Does request q close the descriptor it names? (With `fixed` it empties a slot.) */
+bool stream_closes_fd(const struct sreq *q);
 
 /* Descriptors of such a stream are given anew: it closes none but of its fifos, or a late lookup could find another. */
 bool stream_opens(const struct stream *s);

@@ -350,6 +350,34 @@ static bool change_wait(struct mutation *m)
 	return insert_step(s, at, &t) != NULL;
 }
 
+/* A request names its slot, or no longer. */
+static bool toggle_fixed(struct mutation *m)
+{
+	struct sreq *q;
+
+	if (!any_req(m, &q) || !stream_may_be_fixed(q))
+		return false;
+	q->sqe_flags ^= IOSQE_FIXED_FILE;
+	return true;
+}
+
+/* A step that makes a table, changes or drops it. */
+static bool change_files(struct mutation *m)
+{
+	struct step t = { .kind = (uint8_t)(STEP_FILES + pick(m, 3)) };
+	struct stream *s = m->s;
+	unsigned int at = pick(m, s->nr_steps + 1u);
+
+	t.ring = (uint8_t)pick(m, s->nr_rings);
+	t.task = s->rings[t.ring].task;
+	t.value = t.kind != STEP_UNFILES && prng_chance(&m->p, 1, 2);
+	if (t.kind == STEP_FILES)
+		t.len = 2u * s->nr_objs;
+	if (t.kind == STEP_SLOT)
+		t.fd = some_fd(m, pick(m, OBJ_FIFO), pick(m, 2));
+	return insert_step(s, at, &t) != NULL;
+}
+
 static bool change_ring(struct mutation *m)
 {
 	static const uint32_t modes[] = { 0, IORING_SETUP_COOP_TASKRUN,
@@ -379,6 +407,8 @@ static const struct {
 	{ "change_number", 4, change_number },
 	{ "change_object", 2, change_object },
 	{ "change_wait", 2, change_wait },
+	{ "toggle_fixed", 1, toggle_fixed },
+	{ "change_files", 1, change_files },
 	{ "change_ring", 2, change_ring },
 };
 

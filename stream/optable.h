@@ -93,6 +93,9 @@ bool stream_puts_into(const struct sreq *r, unsigned int obj);
 /* Asked for by IOSQE_ASYNC, or by its operation: the first attempt is a worker's. */
 bool stream_is_async(const struct sreq *r);
 
+/* Has it a descriptor, so that it may name its slot instead? */
+bool stream_may_be_fixed(const struct sreq *r);
+
 /* Whether a cancel with these flags (IORING_ASYNC_CANCEL_*) looks at its target. */
 bool stream_cancel_by_target(uint32_t flags);
 

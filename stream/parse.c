@@ -412,6 +412,54 @@ static void parse_look(struct parser *p, struct step *t)
 		step_task(p, t, &a);
 }
 
+static void parse_files(struct parser *p, struct step *t)
+{
+	static const struct stream_word open[] = { { "open", 1 }, { NULL, 0 } };
+	unsigned int col;
+	uint8_t filled = 0;
+	struct span w;
+	struct args a;
+	uint64_t n = 0;
+
+	if (!read_ring(p, t))
+		return;
+	col = lex_col(&p->x);
+	if (t->kind == STEP_FILES && !lex_word(&p->x, &w)) {
+		lex_error(&p->x, col, "expected how many slots");
+		return;
+	}
+	if (t->kind == STEP_FILES && !lex_number(&p->x, &w, STREAM_MAX_SLOTS, "slots", &n))
+		return;
+	t->len = (uint32_t)n;
+	if (read_args(p, &a, 1 << ARG_TASK, t->kind == STEP_FILES ? open : NULL, &filled))
+		step_task(p, t, &a);
+	t->value = filled;
+}
+
+static void parse_slot(struct parser *p, struct step *t)
+{
+	static const struct stream_word empty[] = { { "empty", 1 }, { NULL, 0 } };
+	uint8_t empties = 0;
+	unsigned int col;
+	struct span w;
+	struct args a;
+
+	if (!read_ring(p, t))
+		return;
+	col = lex_col(&p->x);
+	if (!lex_word(&p->x, &w)) {
+		lex_error(&p->x, col, "expected a descriptor");
+		return;
+	}
+	if (!parse_fd(p, &w, &t->fd))
+		return;
+	if (t->fd.kind == FD_BAD)
+		lex_error(&p->x, w.col, "`none` cannot be registered");
+	else if (read_args(p, &a, 1 << ARG_TASK, empty, &empties))
+		step_task(p, t, &a);
+	t->value = empties;
+}
+
 static void parse_direct(struct parser *p, struct step *t)
 {
 	unsigned int col = lex_col(&p->x), kind;
@@ -505,6 +553,10 @@ static void parse_step(struct parser *p, const struct span *first, unsigned int 
 		parse_submit(p, t);
 	else if (kind <= STEP_PEEK)
 		parse_look(p, t);
+	else if (kind == STEP_SLOT)
+		parse_slot(p, t);
+	else if (kind == STEP_FILES || kind == STEP_UNFILES)
+		parse_files(p, t);
 	else if (kind <= STEP_READ)
 		parse_direct(p, t);
 	else if (kind <= STEP_CLOSE)

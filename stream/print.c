@@ -228,7 +228,7 @@ void stream_print_step(const struct stream *s, unsigned int step, struct text *o
 	unsigned int task = 0;
 
 	text_put(out, stream_word_of(stream_step_kinds, t->kind));
-	if (t->kind <= STEP_PEEK || t->kind == STEP_CLOSE_RING) {
+	if (stream_step_on_ring(t->kind)) {
 		task = s->rings[t->ring].task;
 		text_putc(out, ' ');
 		text_put(out, s->rings[t->ring].name);
@@ -237,6 +237,14 @@ void stream_print_step(const struct stream *s, unsigned int step, struct text *o
 		stream_print_fd(s, &t->fd, out);
 	} else {
 		text_put(out, t->kind == STEP_EXIT_THREAD ? " thread" : " process");
+	}
+	if (t->kind == STEP_FILES) {
+		put_number(out, " ", t->len);
+		text_put(out, t->value ? " open" : "");
+	} else if (t->kind == STEP_SLOT) {
+		text_putc(out, ' ');
+		stream_print_fd(s, &t->fd, out);
+		text_put(out, t->value ? " empty" : "");
 	}
 	if (t->kind == STEP_WAIT)
 		put_number(out, " ", t->wait_nr);

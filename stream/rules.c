@@ -276,7 +276,9 @@ static void check_req(struct walk *w, unsigned int i)
 	RULE(w, !stream_op_is(r->op, OP_FILES) || kind == OBJ_FILE || kind == OBJ_KINDS, ITEM_REQ, i,
 	     "only files are allocated, truncated, and synced in part");
 	RULE(w, !stream_op_is(r->op, OP_FILES) || r->off >= 0, ITEM_REQ, i, "it has an offset of its own");
-	if (r->op == SOP_CLOSE && kind != OBJ_KINDS) {
+	RULE(w, !(r->sqe_flags & IOSQE_FIXED_FILE) || stream_may_be_fixed(r), ITEM_REQ, i,
+	     "it has no descriptor that could have a slot");
+	if (stream_closes_fd(r)) {
 		RULE(w, !w->closed_by[r->fd.obj][r->fd.end]++, ITEM_REQ, i, "the descriptor is closed twice");
 		RULE(w, !stream_opens(s), ITEM_REQ, i,
 		     "a stream with a fifo closes nothing else: what is opened could get the same number");
@@ -320,14 +322,13 @@ static void check_direct(struct walk *w, unsigned int i)
 	     "only what is written to an eventfd has a value");
 }
 
-static bool uses_ring(unsigned int kind)
+static void check_slot(struct walk *w, unsigned int i)
 {
-	return kind <= STEP_PEEK || kind == STEP_CLOSE_RING;
-}
+	const struct step *t = &w->s->steps[i];
+	unsigned int kind;
 
-static bool uses_fd(unsigned int kind)
-{
-	return kind >= STEP_WRITE && kind <= STEP_CLOSE;
+	RULE(w, fd_kind_of(w->s, &t->fd, &kind) && kind < OBJ_FIFO, ITEM_STEP, i,
+	     "only pipes, eventfds and files are registered");
 }
 
 static void check_ring_step(struct walk *w, unsigned int i)
@@ -343,6 +344,10 @@ static void check_ring_step(struct walk *w, unsigned int i)
 	RULE(w, t->wait_nr <= STREAM_MAX_REQS, ITEM_STEP, i, "no stream has more than 128 CQEs to wait for");
 	if (t->kind == STEP_SUBMIT && stream_ring_size(&w->s->rings[t->ring], &sq, &cq))
 		RULE(w, t->nr_reqs <= sq, ITEM_STEP, i, "it has more requests than the ring has SQ entries");
+	if (t->kind == STEP_SLOT)
+		check_slot(w, i);
+	if (t->kind == STEP_FILES)
+		RULE(w, t->len <= STREAM_MAX_SLOTS, ITEM_STEP, i, "a table has at most 64 slots");
 	if (t->kind == STEP_CLOSE_RING)
 		w->ring_gone[t->ring] = true;
 }
@@ -352,9 +357,12 @@ static bool step_at_rest(const struct step *t)
 	bool submit = t->kind == STEP_SUBMIT;
 	bool transfer = t->kind == STEP_READ || t->kind == STEP_WRITE;
 
-	return (uses_ring(t->kind) || t->ring == 0) && (uses_fd(t->kind) || t->fd.kind == FD_BAD) &&
+	return (stream_step_on_ring(t->kind) || t->ring == 0) &&
+	       (stream_step_has_fd(t->kind) || t->fd.kind == FD_BAD) &&
 	       (submit || (t->first_req == 0 && t->nr_reqs == 0 && !t->wait)) &&
-	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) && (transfer || (t->len == 0 && t->value == 0));
+	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) &&
+	       (transfer || t->kind == STEP_FILES || t->len == 0) &&
+	       (transfer || t->value == 0 || (t->value == 1 && (t->kind == STEP_FILES || t->kind == STEP_SLOT)));
 }
 
 static void check_step(struct walk *w, unsigned int i)
@@ -376,9 +384,9 @@ static void check_step(struct walk *w, unsigned int i)
 		say(w, ITEM_STEP, i, "its task does not exist");
 	else
 		RULE(w, !w->task_gone[t->task], ITEM_STEP, i, "the task has exited by then");
-	if (uses_ring(t->kind))
+	if (stream_step_on_ring(t->kind))
 		check_ring_step(w, i);
-	else if (uses_fd(t->kind))
+	else if (stream_step_has_fd(t->kind))
 		check_direct(w, i);
 	else if (t->kind == STEP_EXIT_PROCESS)
 		w->all_gone = true;
