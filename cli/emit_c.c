@@ -256,6 +256,28 @@ static void do_peek(const struct stream *s, unsigned int step, FILE *out)
 	fprintf(out, "\treap(&rings[%u]);\n\treturn 0;\n", s->steps[step].ring);
 }
 
+static void do_max_workers(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	fprintf(out, "\tunsigned int limits[2] = { %u, %u };\n\n", t->limit[0], t->limit[1]);
+	fprintf(out, "\treturn io_uring_register_iowq_max_workers(&rings[%u].uring, limits);\n", t->ring);
+}
+
+static void do_iowq_aff(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	fprintf(out, "\tunsigned long long cpus = 0x%" PRIx64 ";\n\n", t->value);
+	fprintf(out, "\treturn io_uring_register_iowq_aff(&rings[%u].uring, sizeof(cpus), (const cpu_set_t *)&cpus);\n",
+		t->ring);
+}
+
+static void do_iowq_unaff(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\treturn io_uring_unregister_iowq_aff(&rings[%u].uring);\n", s->steps[step].ring);
+}
+
 /* What goes into the slots of a filled table: what no step before has closed. */
 static void put_slots(const struct stream *s, unsigned int step, FILE *out)
 {
@@ -377,6 +399,9 @@ static void (*const doings[STEP_KINDS])(const struct stream *, unsigned int, FIL
 	[STEP_WAIT] = do_wait,
 	[STEP_REAP] = do_reap,
 	[STEP_PEEK] = do_peek,
+	[STEP_MAX_WORKERS] = do_max_workers,
+	[STEP_IOWQ_AFF] = do_iowq_aff,
+	[STEP_IOWQ_UNAFF] = do_iowq_unaff,
 	[STEP_FILES] = do_files,
 	[STEP_SLOT] = do_slot,
 	[STEP_UNFILES] = do_unfiles,
@@ -433,6 +458,15 @@ static void put_steps(const struct stream *s, FILE *out)
 
 /* ---- the whole ---- */
 
+static bool registers(const struct stream *s)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		any |= stream_step_on_iowq(s->steps[i].kind);
+	return any;
+}
+
 static unsigned int needs_of(const struct stream *s)
 {
 	static const unsigned int by_step[STEP_KINDS] = {
@@ -453,7 +487,8 @@ static unsigned int needs_of(const struct stream *s)
 		needs |= by_obj[s->objs[i].kind];
 	if (s->nr_reqs)
 		needs |= NEED_SET;
-	if (s->nr_tasks > 1)
+	/* A thread of its own has an io-wq of its own: the next round finds no limits of this one. */
+	if (s->nr_tasks > 1 || registers(s))
 		needs |= NEED_CREW;
 	return needs & NEED_CREW ? needs : needs | NEED_SOLO;
 }

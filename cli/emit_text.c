@@ -171,7 +171,7 @@ const struct emit_piece emit_then[] = {
 		    "\treturn &sq->sqes[slot];\n"
 		    "}\n" },
 	{ 0, "/* Enters once; what the kernel does not take is taken back. */\n"
-	     "static int enter_filled(struct ring *r, unsigned int want, bool wait, unsigned long long ns)\n"
+	     "static inline int enter_filled(struct ring *r, unsigned int want, bool wait, unsigned long long ns)\n"
 	     "{\n"
 	     "\tstruct io_uring_sq *sq = &r->uring.sq;\n"
 	     "\tunsigned int n = r->filled;\n"

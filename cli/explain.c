@@ -109,6 +109,9 @@ static void put_event(const struct stream *s, const struct rec_event *begin, con
 	stream_print_expect(expect, t);
 	if (end)
 		text_printf(t, "  (%.3f)", (double)end->stamp / 1000);
+	if (end && end->kind == REC_END && end->a)
+		text_printf(t, "  limits were %u bounded, %u unbounded", (unsigned int)(end->a >> 32),
+			    (unsigned int)end->a);
 }
 
 static void put_line(struct text *t)

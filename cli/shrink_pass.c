@@ -316,6 +316,8 @@ static const struct numbers initials = { 3, { 0, 1, 2 } };
 static const struct numbers entries = { 8, { 8, 1, 2, 4, 16, 32, 64, 128 } };
 static const struct numbers cq_entries = { 8, { 0, 8, 1, 2, 4, 16, 32, 64 } };
 static const struct numbers events = { 2, { POLLIN, POLLOUT } };
+static const struct numbers limits = { 4, { 1, 0, 2, 3 } };
+static const struct numbers cpus = { 3, { 1, 0, 2 } };
 static const struct numbers waits = { 5, { 1, 2, 3, 4, 5 } };
 
 static bool transfers(const struct stream *s, unsigned int i)
@@ -351,6 +353,16 @@ static bool step_adds(const struct stream *s, unsigned int i)
 static bool step_waits(const struct stream *s, unsigned int i)
 {
 	return s->steps[i].kind == STEP_WAIT || s->steps[i].wait;
+}
+
+static bool step_limits(const struct stream *s, unsigned int i)
+{
+	return s->steps[i].kind == STEP_MAX_WORKERS;
+}
+
+static bool step_binds(const struct stream *s, unsigned int i)
+{
+	return s->steps[i].kind == STEP_IOWQ_AFF;
 }
 
 static bool is_eventfd(const struct stream *s, unsigned int i)
@@ -400,6 +412,9 @@ static const struct field {
 	FIELD(STEPS, step, len, &lengths, step_transfers),
 	FIELD(STEPS, step, value, &adds, step_adds),
 	FIELD(STEPS, step, wait_nr, &waits, step_waits),
+	FIELD(STEPS, step, limit[0], &limits, step_limits),
+	FIELD(STEPS, step, limit[1], &limits, step_limits),
+	FIELD(STEPS, step, value, &cpus, step_binds),
 	FIELD(OBJS, obj, init, &initials, is_eventfd),
 	FIELD(OBJS, obj, init, &sizes, is_sized),
 	FIELD(RINGS, ring, entries, &entries, always),

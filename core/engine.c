@@ -35,6 +35,17 @@ void engine_trace(void (*fn)(void *ctx, unsigned int point, uint64_t user_data, 
 	io_trace_ctx = ctx;
 }
 
+void engine_host(struct engine_host *out)
+{
+	struct sched_cpus all;
+
+	sched_all_cpus(&all);
+	*out = (struct engine_host){ .cpus = IO_NR_CPUS, .nproc = IO_NR_PROC, .allowed = all.bits[0] };
+	for (unsigned int cpu = 0; cpu < SCHED_CPUS; cpu++)
+		if (all.bits[cpu / 64] >> cpu % 64 & 1)
+			out->cpu_ids = cpu + 1;
+}
+
 const char *engine_profile(void)
 {
 	return "corrected";

@@ -111,6 +111,14 @@ int engine_io_uring_register(unsigned int fd, unsigned int opcode, void *arg, un
 void *engine_mmap(int fd, size_t len, uint64_t offset);
 int engine_munmap(void *addr, size_t len);
 
+/* What io-wq takes from the machine: processors and RLIMIT_NPROC for the limits a task begins with, and the processors that
+ * its workers may be bound to (the first 64), of which there can be `cpu_ids`. */
+struct engine_host {
+	unsigned int cpus, nproc, cpu_ids;
+	uint64_t allowed;
+};
+void engine_host(struct engine_host *out);
+
 /* ---- for reports ---- */
 
 const char *engine_profile(void); /* the release string of its records: "corrected" */

@@ -20,6 +20,8 @@ enum rule_id {
 	R_WAIT_LATE,
 	R_FENCE_ORDER,
 	R_ENTER_RETURN,
+	R_REGISTER_RETURN,
+	R_REGISTER_LIMITS,
 	R_FILES_RETURN,
 	R_FILES_SLOT,
 	R_INLINE_VISIBLE,
@@ -87,6 +89,7 @@ const char *res_name(int64_t res);
 
 void law_events(struct court *c); /* law_cqe.c: exactly once, indices, waits, fence, hands */
 void law_submit(struct court *c); /* law_submit.c: enter's return, inline completions, drain */
+void law_register(struct court *c); /* law_register.c: limits and processors of io-wq */
 void law_files(struct court *c); /* law_files.c: registered files */
 void law_results(struct court *c); /* law_result.c: what each operation may say */
 void law_chains(struct court *c); /* law_chain.c */

@@ -512,8 +512,9 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	}
 }
 
-/* How many bounded workers a task is sure to get: no ring that it may have used first has fewer entries, and 4 for each
- * CPU are granted anyway. */
+/* How many workers of either kind a task is sure to get: no ring that it may have used first has fewer entries, 4 for each
+ * CPU are granted anyway, and no step sets a lower limit. Work that a limit left waiting goes on waiting when it is
+ * raised, so it does not matter for how long a limit was low. */
 static unsigned int workers_at_least(const struct facts *f)
 {
 	unsigned int least = 4;
@@ -521,6 +522,10 @@ static unsigned int workers_at_least(const struct facts *f)
 	for (unsigned int i = 0; i < f->s->nr_rings; i++)
 		if (f->ring[i].made && f->ring[i].sq_entries < least)
 			least = f->ring[i].sq_entries;
+	for (unsigned int i = 0; i < f->s->nr_steps; i++)
+		for (unsigned int k = 0; f->step_begin[i] != NO_EVENT && k < 2; k++)
+			if (f->s->steps[i].limit[k] && f->s->steps[i].limit[k] < least)
+				least = f->s->steps[i].limit[k];
 	return least;
 }
 

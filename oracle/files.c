@@ -79,7 +79,7 @@ static void after(struct walk *w, uint32_t ev)
 	if (e->kind != REC_BEGIN || e->step == REC_NO_STEP)
 		return;
 	t = &w->f->s->steps[e->step];
-	if (stream_step_registers(t->kind) && t->ring == w->ring && w->f->step_end[e->step] != NO_EVENT)
+	if (stream_step_on_files(t->kind) && t->ring == w->ring && w->f->step_end[e->step] != NO_EVENT)
 		after_step(w, t, ev, w->f->rec->ev[w->f->step_end[e->step]].res);
 	for (unsigned int r = t->first_req; t->kind == STEP_SUBMIT && r < (unsigned int)t->first_req + t->nr_reqs; r++)
 		if (empties(w, r))

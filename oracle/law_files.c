@@ -116,7 +116,7 @@ void law_files(struct court *c)
 	const struct facts *f = c->f;
 
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
-		if (stream_step_registers(f->s->steps[i].kind) && f->step_end[i] != NO_EVENT)
+		if (stream_step_on_files(f->s->steps[i].kind) && f->step_end[i] != NO_EVENT)
 			files_return(c, i);
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
 		if (f->req[r].cqe != NO_EVENT && !f->req[r].chain_failed && !f->req[r].chain_unknown && !f->req[r].prep)

@@ -18,6 +18,13 @@ typedef void backend_fn(void *arg);
 
 enum { BACKEND_NAME = 40 };
 
+/* What io-wq takes from the machine. */
+struct backend_host {
+	uint32_t cpus, nproc; /* processors online; RLIMIT_NPROC, its low 32 bits as the kernel counts workers */
+	uint32_t cpu_ids; /* processors are numbered below this */
+	uint64_t allowed; /* of the first 64 those that workers may be bound to */
+};
+
 struct backend {
 	enum rec_runner runner;
 	uint32_t record_flags; /* RECF_FRESH | RECF_STAMPS | RECF_EXACT as they hold here */
@@ -68,6 +75,7 @@ struct backend {
 	int (*enter)(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, const void *arg,
 		     size_t argsz);
 	int (*reg)(int fd, unsigned int opcode, void *arg, unsigned int nr); /* io_uring_register */
+	void (*host)(struct backend_host *out);
 	void *(*mmap)(int fd, size_t len, uint64_t offset); /* NULL: refused */
 	int (*munmap)(void *addr, size_t len);
 

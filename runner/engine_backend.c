@@ -166,6 +166,14 @@ int engine_be_register(int fd, unsigned int opcode, void *arg, unsigned int nr)
 	return engine_io_uring_register((unsigned int)fd, opcode, arg, nr);
 }
 
+void engine_be_host(struct backend_host *out)
+{
+	struct engine_host h;
+
+	engine_host(&h);
+	*out = (struct backend_host){ .cpus = h.cpus, .nproc = h.nproc, .cpu_ids = h.cpu_ids, .allowed = h.allowed };
+}
+
 /* ---- a run ---- */
 
 struct execution {

@@ -28,6 +28,7 @@ ssize_t engine_be_write(int fd, const void *buf, size_t len, int64_t off);
 int engine_be_enter(int fd, unsigned int to_submit, unsigned int min_complete, unsigned int flags, const void *arg,
 		    size_t argsz);
 int engine_be_register(int fd, unsigned int opcode, void *arg, unsigned int nr);
+void engine_be_host(struct backend_host *out);
 
 #define ENGINE_BACKEND_CALLS                                                                                           \
 	.describe = engine_be_describe, .spawn = engine_be_spawn, .join = engine_be_join,                              \
@@ -38,6 +39,6 @@ int engine_be_register(int fd, unsigned int opcode, void *arg, unsigned int nr);
 	.fifo_open = engine_fifo_open, .fifo_drop = engine_be_fifo_drop, .read = engine_be_read,                       \
 	.write = engine_be_write, .close = engine_close, .poll = engine_poll, .reopen = engine_reopen,                 \
 	.file_size = engine_file_size, .setup = engine_io_uring_setup, .enter = engine_be_enter,                       \
-	.reg = engine_be_register, .mmap = engine_mmap, .munmap = engine_munmap
+	.reg = engine_be_register, .host = engine_be_host, .mmap = engine_mmap, .munmap = engine_munmap
 
 #endif

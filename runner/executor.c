@@ -112,6 +112,31 @@ static int obj_make(struct run *x, unsigned int i)
 	return 0;
 }
 
+static void note_host_fact(struct run *x, enum rec_host fact, uint64_t a, uint32_t res)
+{
+	struct rec_event *e = note(x, REC_HOST);
+
+	e->flags = fact;
+	e->a = a;
+	e->res = res;
+	note_commit(x, e);
+}
+
+/* For those who judge what a step registered. */
+static void note_host(struct run *x)
+{
+	struct backend_host h;
+	bool registers = false;
+
+	for (unsigned int i = 0; i < x->s->nr_steps; i++)
+		registers |= stream_step_on_iowq(x->s->steps[i].kind);
+	if (!registers)
+		return;
+	x->be->host(&h);
+	note_host_fact(x, HOST_LIMITS, h.nproc, h.cpus);
+	note_host_fact(x, HOST_CPUS, h.allowed, h.cpu_ids);
+}
+
 static int make_objects(struct run *x)
 {
 	static const char *const kinds[OBJ_KINDS] = { "pipe", "eventfd", "file", "fifo" };
@@ -478,6 +503,7 @@ int executor_run(const struct backend *be, const struct stream *s, const struct 
 	sqe_layout(x);
 	if (opt->trace && be->trace)
 		be->trace(traced, x);
+	note_host(x);
 	ret = make_objects(x);
 	if (!ret && opt->reuse && may_reuse(x)) {
 		run_again(x);

@@ -12,6 +12,7 @@
 #include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -485,6 +487,38 @@ static int kernel_register(int fd, unsigned int opcode, void *arg, unsigned int 
 	return (int)result(syscall(__NR_io_uring_register, fd, opcode, arg, nr));
 }
 
+/* The processors of the calling thread's cpuset: what is left of all when it asks for all. */
+static uint64_t allowed_cpus(void)
+{
+	cpu_set_t before, all;
+	uint64_t mask = 0;
+
+	memset(&all, 0xff, sizeof(all));
+	if (sched_getaffinity(0, sizeof(before), &before) == 0 && sched_setaffinity(0, sizeof(all), &all) == 0) {
+		sched_getaffinity(0, sizeof(all), &all);
+		sched_setaffinity(0, sizeof(before), &before);
+	}
+	for (unsigned int cpu = 0; cpu < 64; cpu++)
+		if (CPU_ISSET(cpu, &all))
+			mask |= 1ull << cpu;
+	return mask;
+}
+
+static void kernel_host(struct backend_host *out)
+{
+	static struct backend_host known;
+	struct rlimit nproc;
+
+	if (!known.cpus) {
+		ENSURE(getrlimit(RLIMIT_NPROC, &nproc) == 0);
+		known = (struct backend_host){ .cpus = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+					       .nproc = (uint32_t)nproc.rlim_cur,
+					       .cpu_ids = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
+					       .allowed = allowed_cpus() };
+	}
+	*out = known;
+}
+
 static void *kernel_mmap(int fd, size_t len, uint64_t offset)
 {
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)offset);
@@ -573,6 +607,7 @@ const struct backend backend_kernel = {
 	.setup = kernel_setup,
 	.enter = kernel_enter,
 	.reg = kernel_register,
+	.host = kernel_host,
 	.mmap = kernel_mmap,
 	.munmap = kernel_munmap,
 	.wait_bound_ns = 3000000000ull,

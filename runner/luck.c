@@ -83,7 +83,8 @@ static bool on_ring(const struct step *st)
 	return stream_step_looks(st->kind);
 }
 
-/* Those that wait are meant for what the steps before them do, and those that end something for what comes after. */
+/* Those that wait are meant for what the steps before them do, and those that end something for what comes after. What
+ * is registered is for all that comes after: it reaches tasks by rings that the step does not name. */
 static bool may_move(const struct step *st)
 {
 	return (st->kind == STEP_SUBMIT && !st->wait) || (st->kind >= STEP_REAP && st->kind <= STEP_PEEK) ||

@@ -142,6 +142,8 @@ static void test_order_is_kept(void)
 		"augur 1\ntask t\nring r entries=8\npipe p\nwrite p.in len=8\nread p.out len=8 task=t\n",
 		"augur 1\nring r entries=8\nring q entries=8\nsubmit r\n  a: nop\nsubmit q\n  b: nop\n",
 		"augur 1\ntask t\nring r entries=8\nring q task=t entries=8\nclose r\npeek q task=t\n",
+		"augur 1\ntask t\nring r entries=8\npipe p\nmax_workers r bounded=1\nwrite p.in len=8 task=t\n",
+		"augur 1\ntask t\nring r entries=8\nring q task=t entries=8\niowq_aff r none\npeek q task=t\n",
 		/* The ring's request waits for p; whoever reaps sees what the write did to it. */
 		"augur 1\ntask t\nring r entries=8\npipe p\nsubmit r\n  a: read fd=p.out len=8\nwrite p.in len=8 task=t\nreap r\n",
 	};

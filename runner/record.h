@@ -30,7 +30,8 @@ enum rec_kind {
 	REC_RING, /* ring: set up; res: 0 or -errno; a: sq entries << 32 | cq entries as granted */
 	REC_OBJ, /* obj: made; res: 0 or -errno */
 	REC_BEGIN, /* step begins (epilogue: phase in a) */
-	REC_END, /* step returned; res: the call's return or -errno. tail_before/after: CQ tail around the call */
+	REC_END, /* step returned; res: the call's return or -errno. tail_before/after: CQ tail around the call.
+			 * MAX_WORKERS: no tail; a: the limits that it returned, bounded << 32 | unbounded */
 	REC_CQE, /* ring; a: user_data; req: its request or REC_NO_REQ; res, flags as in the CQE; head: its index in the
 			 * CQ (counts from 0 for the ring's life); tail_before/after: CQ tail before and after the call that
 			 * ended last before it was reaped */
@@ -45,6 +46,8 @@ enum rec_kind {
 	REC_HAND, /* written by whoever watches the hand. flags: enum rec_hand; a: signal or limit */
 	REC_SIM, /* written by augur-sim at the end. flags: enum rec_sim; a: hash of the choices; res: number of choices */
 	REC_TRACE, /* sim, when asked for: req has got somewhere. flags: enum rec_trace; res: what it ends with, in the end */
+	REC_HOST, /* what io-wq takes from the machine, before the first object where a step registers something.
+			 * flags: enum rec_host */
 	REC_KINDS,
 };
 
@@ -84,6 +87,11 @@ enum rec_sim {
 	SIM_DONE, /* the run came to its end */
 	SIM_QUIESCENT, /* nothing can ever run again, and the run was not at its end */
 	SIM_RUNAWAY, /* it went on for longer than any run may */
+};
+
+enum rec_host {
+	HOST_LIMITS, /* res: processors online; a: RLIMIT_NPROC in 32 bits */
+	HOST_CPUS, /* res: processors are numbered below this; a: of the first 64 those that workers may be bound to */
 };
 
 enum rec_trace {

@@ -276,6 +276,8 @@ static const char *malformed(const struct rec_event *e)
 		return e->a > PHASE_SETTLE ? "there is no such phase" : NULL;
 	case REC_HAND:
 		return e->flags > HAND_EXITED ? "there is no such end of a hand" : NULL;
+	case REC_HOST:
+		return e->flags > HOST_CPUS ? "there is no such fact of a host" : NULL;
 	case REC_SIM:
 		return e->flags > SIM_RUNAWAY ? "there is no such end of a run" : NULL;
 	default:

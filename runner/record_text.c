@@ -15,7 +15,7 @@ static const char *const kind_names[REC_KINDS] = {
 	[REC_RING] = "ring",   [REC_OBJ] = "obj",     [REC_BEGIN] = "begin", [REC_END] = "end",
 	[REC_CQE] = "cqe",     [REC_DATA] = "data",   [REC_BOUND] = "bound", [REC_EPILOGUE] = "epilogue",
 	[REC_FINAL] = "final", [REC_RUN] = "run",     [REC_EXIT] = "exit",   [REC_HAND] = "hand",
-	[REC_SIM] = "sim",     [REC_TRACE] = "trace",
+	[REC_SIM] = "sim",     [REC_TRACE] = "trace", [REC_HOST] = "host",
 };
 
 static const char *const phase_names[] = {
@@ -174,6 +174,10 @@ static void show_end(const struct rec_event *e, const struct stream *s, struct t
 		text_put(out, "    returns");
 	put_result(e, out);
 	put_tails(e, out);
+	if (e->res == 0 && e->step < s->nr_steps && s->steps[e->step].kind == STEP_MAX_WORKERS) {
+		text_pad(out, COL_MORE);
+		text_printf(out, "bounded %" PRIu64 " unbounded %" PRIu64, e->a >> 32, e->a & 0xffffffff);
+	}
 }
 
 static void show_cqe(const struct rec_event *e, const struct stream *s, struct text *out)
@@ -294,11 +298,19 @@ static void show_trace(const struct rec_event *e, const struct stream *s, struct
 	}
 }
 
+static void show_host(const struct rec_event *e, const struct stream *s, struct text *out)
+{
+	if (e->flags == HOST_LIMITS)
+		text_printf(out, "host: %" PRId64 " CPUs, RLIMIT_NPROC %" PRIu64, e->res, e->a);
+	else
+		text_printf(out, "host: workers on CPUs 0x%" PRIx64 " of %" PRId64, e->a, e->res);
+}
+
 static void (*const shows[REC_KINDS])(const struct rec_event *e, const struct stream *s, struct text *out) = {
 	[REC_RING] = show_ring,	  [REC_OBJ] = show_obj,	    [REC_BEGIN] = show_begin, [REC_END] = show_end,
 	[REC_CQE] = show_cqe,	  [REC_DATA] = show_data,   [REC_BOUND] = show_bound, [REC_EPILOGUE] = show_epilogue,
 	[REC_FINAL] = show_final, [REC_RUN] = show_run,	    [REC_EXIT] = show_exit,   [REC_HAND] = show_hand,
-	[REC_SIM] = show_sim,	  [REC_TRACE] = show_trace,
+	[REC_SIM] = show_sim,	  [REC_TRACE] = show_trace, [REC_HOST] = show_host,
 };
 
 void record_line(const struct record *rec, unsigned int event, const struct stream *s, struct text *out)

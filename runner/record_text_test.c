@@ -39,6 +39,7 @@ static const struct rec_event events[] = {
 	{ REC_RUN, N, N, 0, NS, NR, 9000, 4, 0, REC_BYTE_RELEASE, 0, 0, 0 },
 	{ REC_EXIT, 0, N, N, 2, NR, 9000, 0, 11, 0, 0, 0, 0 },
 	{ REC_HAND, N, N, N, NS, NR, 9000, 9, 0, HAND_KILLED, 0, 0, 0 },
+	{ REC_HOST, N, N, N, NS, NR, 9000, 1000, 2, HOST_LIMITS, 0, 0, 0 },
 	{ REC_TRACE, N, N, N, NS, 0, 9000, 0, -ECANCELED, TRACE_ENDED, 0, 0, 0 },
 	{ REC_SIM, N, N, N, NS, NR, UINT64_MAX, 0x1234, 77, SIM_QUIESCENT, 0, 0, 0 },
 };
@@ -138,8 +139,8 @@ static void test_refused(void)
 	refused("flags fresh complete", "flags frosh", "expected fresh");
 	refused("  b: nop", "  b: nap", "nap");
 	refused("stream 9", "stream 8", "");
-	refused("events 15", "events 14", "expected `end`");
-	refused("events 15", "events 4097", "up to 4096");
+	refused("events 16", "events 14", "expected `end`");
+	refused("events 16", "events 4097", "up to 4096");
 	refused("cqe 4000", "cqe 2999", "backwards");
 	refused("cqe 4000", "kqe 4000", "no such kind");
 	refused("cqe 4000 task=0", "cqe 4000 task=1", "no such task");
@@ -171,7 +172,7 @@ static void test_sections(void)
 	refused("runner kernel\n", "runner kernel\nrunner kernel\n", "expected `release`");
 	refused("flags fresh complete\n", "flags fresh complete\nflags fresh\n", "expected `stream`");
 	refused("stream 9\n", "stream 0\nstream 9\n", "");
-	refused("events 15\n", "events 0\nevents 15\n", "expected `end`");
+	refused("events 16\n", "events 0\nevents 16\n", "expected `end`");
 	refused("\nend\n", "\nend\nend\n", "nothing after `end`");
 	refused("fs tmpfs\n", "", "expected `fs`");
 	refused("augur-record 1\n", "augur-record 01\n", "expected a number");

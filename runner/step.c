@@ -19,12 +19,13 @@ static void begin(struct run *x, const struct step *st, uint64_t a)
 	note_commit(x, e);
 }
 
-static void end(struct run *x, const struct step *st, int64_t res, uint32_t taken)
+static void end_with(struct run *x, const struct step *st, int64_t res, uint32_t taken, uint64_t a)
 {
 	struct rec_event *e = note(x, REC_END);
 
 	e->res = res;
 	e->head = taken;
+	e->a = a;
 	if (stream_step_registers(st->kind)) {
 		e->ring = st->ring;
 	} else if (stream_step_on_ring(st->kind)) {
@@ -35,6 +36,11 @@ static void end(struct run *x, const struct step *st, int64_t res, uint32_t take
 		e->obj = st->fd.obj;
 	}
 	note_commit(x, e);
+}
+
+static void end(struct run *x, const struct step *st, int64_t res, uint32_t taken)
+{
+	end_with(x, st, res, taken, 0);
 }
 
 static void bound_hit(struct run *x, unsigned int ring, uint64_t missing)
@@ -176,16 +182,39 @@ static void step_peek(struct run *x, const struct step *st)
 	ring_reap(x, st->ring);
 }
 
-/* No look at the CQ: the call is not about it. */
+/* No look at the CQ: the call is not about it. What it says beside its return goes to END's a. */
+static int register_call(struct run *x, const struct step *st, unsigned int opcode, void *arg, unsigned int nr)
+{
+	begin(x, st, 0);
+	return x->be->reg(x->ring[st->ring].fd, opcode, arg, nr);
+}
+
 static void register_step(struct run *x, const struct step *st, unsigned int opcode, void *arg, unsigned int nr)
 {
+	if (!no_ring(x, st))
+		end(x, st, register_call(x, st, opcode, arg, nr), 0);
+}
+
+/* What was there before. */
+static void step_max_workers(struct run *x, const struct step *st)
+{
+	uint32_t limit[2] = { st->limit[0], st->limit[1] };
 	int ret;
 
 	if (no_ring(x, st))
 		return;
-	begin(x, st, 0);
-	ret = x->be->reg(x->ring[st->ring].fd, opcode, arg, nr);
-	end(x, st, ret, 0);
+	ret = register_call(x, st, IORING_REGISTER_IOWQ_MAX_WORKERS, limit, 2);
+	end_with(x, st, ret, 0, ret == 0 ? (uint64_t)limit[0] << 32 | limit[1] : 0);
+}
+
+static void step_iowq_aff(struct run *x, const struct step *st)
+{
+	uint64_t cpus = st->value;
+
+	if (st->kind == STEP_IOWQ_AFF)
+		register_step(x, st, IORING_REGISTER_IOWQ_AFF, &cpus, sizeof(cpus));
+	else
+		register_step(x, st, IORING_UNREGISTER_IOWQ_AFF, NULL, 0);
 }
 
 static void step_files(struct run *x, const struct step *st)
@@ -302,6 +331,9 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_WAIT] = step_wait,
 	[STEP_REAP] = step_reap,
 	[STEP_PEEK] = step_peek,
+	[STEP_MAX_WORKERS] = step_max_workers,
+	[STEP_IOWQ_AFF] = step_iowq_aff,
+	[STEP_IOWQ_UNAFF] = step_iowq_aff,
 	[STEP_FILES] = step_files,
 	[STEP_SLOT] = step_slot,
 	[STEP_UNFILES] = step_unfiles,

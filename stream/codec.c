@@ -6,6 +6,7 @@
  *   request: SQE flags, descriptor (bits 5 and 6: fixed), target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
  *            length or count or cancelled operation (3), value or offset or time (8)
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
+ *	      registrations: task, ring, 1: all of what follows counts (else two bits of each), -, -, limits or CPUs (8)
  *            registered files: task, ring, 1: open or empty, slots or descriptor
  *
  * Flags that make most requests fail are spread over two bits, so that random bytes have few of them. */
@@ -53,7 +54,7 @@ static const uint8_t kinds[128] = {
 
 	REQ | SOP_FSYNC, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
 	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
-	STEP_REAP, STEP_PEEK, STEP_WRITE, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, STEP_FILES,
+	STEP_MAX_WORKERS, STEP_IOWQ_AFF, STEP_IOWQ_UNAFF, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, STEP_FILES,
 	STEP_SLOT, STEP_UNFILES, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_OPENAT, REQ | SOP_ASYNC_CANCEL,
@@ -469,6 +470,17 @@ static struct step *open_submit(struct reader *r)
 	return &s->steps[s->nr_steps++];
 }
 
+/* Small numbers mostly: they are what makes a difference. */
+static void decode_register(struct step *t, const uint8_t *b)
+{
+	bool wide = b[3] & 1;
+
+	for (unsigned int i = 0; t->kind == STEP_MAX_WORKERS && i < 2; i++)
+		t->limit[i] = wide ? (uint32_t)get(b + 8 + 4 * i, 4) : b[8 + 4 * i] & 3u;
+	if (t->kind == STEP_IOWQ_AFF)
+		t->value = wide ? get(b + 8, 8) : b[8] & 3u;
+}
+
 static void decode_files(const struct stream *s, struct step *t, const uint8_t *b)
 {
 	if (t->kind == STEP_FILES)
@@ -497,6 +509,8 @@ static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 	if (t->wait || t->kind == STEP_WAIT)
 		t->wait_nr = b[4] & STREAM_MAX_REQS ? STREAM_MAX_REQS : b[4];
 	if (stream_step_registers(t->kind))
+		decode_register(t, b);
+	if (stream_step_on_files(t->kind))
 		decode_files(r->s, t, b);
 	if (t->kind == STEP_SLOT && kind_of(r->s, &t->fd) >= OBJ_FIFO)
 		return false;
@@ -568,10 +582,12 @@ static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 	b[4] = (uint8_t)t->wait_nr;
 	if (t->kind == STEP_WRITE || t->kind == STEP_READ)
 		put_len(b + 5, t->len);
-	put(b + 8, 8, t->value);
-	if (stream_step_registers(t->kind)) {
+	put(b + 8, 8, t->kind == STEP_MAX_WORKERS ? t->limit[0] | (uint64_t)t->limit[1] << 32 : t->value);
+	if (stream_step_on_files(t->kind)) {
 		b[3] = (uint8_t)t->value;
 		b[4] = t->kind == STEP_SLOT ? fd_byte(&t->fd) : (uint8_t)t->len;
+	} else if (stream_step_registers(t->kind)) {
+		b[3] = t->limit[0] > 3 || t->limit[1] > 3 || t->value > 3;
 	}
 }
 

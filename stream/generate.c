@@ -13,12 +13,12 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop",	   "pipe_read", "pipe_write", "event_read",   "event_write", "file_read",  "file_write", "poll",
-	"timeout", "remove",	"cancel",     "fsync",	      "resize",	     "splice",	   "open",	 "trivial",
-	"closing", "chain",	"hard",	      "link_timeout", "async",	     "bad_fd",	   "zero",	 "big",
-	"nowait",  "position",	"count",      "wide",	      "prep",	     "open_chain", "overflow",	 "shared",
-	"close",   "look",	"direct",     "wait",	      "drain",	     "skip",	   "vector",	 "table",
-	"files",   "fixed",	"shape",
+	"nop",	    "pipe_read", "pipe_write", "event_read",   "event_write", "file_read",  "file_write", "poll",
+	"timeout",  "remove",	 "cancel",     "fsync",	       "resize",      "splice",	    "open",	  "trivial",
+	"closing",  "chain",	 "hard",       "link_timeout", "async",	      "bad_fd",	    "zero",	  "big",
+	"nowait",   "position",	 "count",      "wide",	       "prep",	      "open_chain", "overflow",	  "shared",
+	"close",    "look",	 "direct",     "wait",	       "drain",	      "skip",	    "vector",	  "limit",
+	"affinity", "table",	 "files",      "fixed",	       "shape",	      "hold",
 };
 
 /* Requests that a coupled stream has at least. */
@@ -34,8 +34,9 @@ static const uint16_t default_weight[GEN_FEATURES] = {
 	[GEN_BIG] = 50,		  [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,   [GEN_COUNT] = 60,
 	[GEN_WIDE] = 150,	  [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,
 	[GEN_SHARED] = 250,	  [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,      [GEN_DIRECT] = 450,
-	[GEN_WAIT] = 550,	  [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,       [GEN_TABLE] = 200,
-	[GEN_FILES] = 420,	  [GEN_FIXED] = 500,	[GEN_SHAPE] = 150,
+	[GEN_WAIT] = 550,	  [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,       [GEN_LIMIT] = 45,
+	[GEN_AFFINITY] = 40,	  [GEN_TABLE] = 200,	[GEN_FILES] = 420,     [GEN_FIXED] = 500,
+	[GEN_SHAPE] = 150,	  [GEN_HOLD] = 40,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -178,12 +179,12 @@ static unsigned int nr_of(const struct gen *g, enum obj_kind kind)
 	return n;
 }
 
-/* In one stream of `n` that may open one. */
+/* In one stream of `n` that may open one, and more where workers are to be held. */
 static void add_fifo(struct gen *g, unsigned int n)
 {
-	bool one = prng_chance(&g->p, 1, n);
+	bool one = prng_chance(&g->p, 1, n), held = gen_chance(g, GEN_HOLD);
 
-	if (g->weight[GEN_OPEN] && one)
+	if (g->weight[GEN_OPEN] && (one || (held && !g->close_ring)))
 		add_object(g, OBJ_FIFO);
 	else
 		g->weight[GEN_OPEN] = 0;
@@ -200,6 +201,7 @@ static void few_objects(struct gen *g)
 		{ OBJ_FILE, 3, { GEN_FILE_READ, GEN_FILE_WRITE } },
 	};
 	unsigned int many = prng_chance(&g->p, 1, 2) ? 2 : 1, on = 0;
+	bool second;
 
 	for (unsigned int i = 0; i < 8 && g->s->nr_objs < many; i++) {
 		unsigned int at = prng_below(&g->p, 9), k = 0;
@@ -217,7 +219,8 @@ static void few_objects(struct gen *g)
 	if (!nr_of(g, OBJ_FILE))
 		g->weight[GEN_RESIZE] = 0;
 	add_fifo(g, 6);
-	if (g->weight[GEN_SPLICE] && nr_of(g, OBJ_PIPE) && prng_chance(&g->p, 1, 5))
+	second = gen_chance(g, GEN_HOLD);
+	if (g->weight[GEN_SPLICE] && nr_of(g, OBJ_PIPE) && (second || prng_chance(&g->p, 1, 5)))
 		add_object(g, OBJ_PIPE);
 	else
 		g->weight[GEN_SPLICE] = 0;
@@ -501,6 +504,54 @@ void gen_close_ring(struct gen *g, unsigned int ring)
 	g->ring_gone[ring] = true;
 }
 
+/* A task for a registration: mostly one that may. */
+static bool pick_registrar(struct gen *g, unsigned int *ring, unsigned int *task)
+{
+	bool anybody = prng_chance(&g->p, 1, 8);
+
+	if (!gen_pick_ring(g, ring, task))
+		return false;
+	if (anybody)
+		*task = gen_any_task(g);
+	return true;
+}
+
+void gen_limit(struct gen *g)
+{
+	static const uint32_t bounded[] = { 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 3, 8, 1000000, INT32_MAX, UINT32_MAX };
+	static const uint32_t unbounded[] = { 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 8, 1000000, INT32_MAX, UINT32_MAX };
+	unsigned int b = prng_below(&g->p, sizeof(bounded) / sizeof(bounded[0]));
+	unsigned int u = prng_below(&g->p, sizeof(unbounded) / sizeof(unbounded[0]));
+	unsigned int ring, task;
+	struct step *t;
+
+	if (!pick_registrar(g, &ring, &task))
+		return;
+	t = gen_add_step(g, STEP_MAX_WORKERS, task);
+	if (!t)
+		return;
+	t->ring = (uint8_t)ring;
+	t->limit[0] = bounded[b];
+	t->limit[1] = unbounded[u];
+}
+
+static void add_affinity(struct gen *g)
+{
+	static const uint64_t masks[] = { 0, 1, 1, 2, 3, 4, 1ull << 40, 1ull << 63 | 1, UINT64_MAX };
+	unsigned int m = prng_below(&g->p, sizeof(masks) / sizeof(masks[0]));
+	bool anywhere = prng_chance(&g->p, 2, 5);
+	unsigned int ring, task;
+	struct step *t;
+
+	if (!pick_registrar(g, &ring, &task))
+		return;
+	t = gen_add_step(g, anywhere ? STEP_IOWQ_UNAFF : STEP_IOWQ_AFF, task);
+	if (!t)
+		return;
+	t->ring = (uint8_t)ring;
+	t->value = anywhere ? 0 : masks[m];
+}
+
 static void add_between(struct gen *g)
 {
 	if (gen_chance(g, GEN_WAIT))
@@ -513,6 +564,10 @@ static void add_between(struct gen *g)
 	}
 	if (gen_chance(g, GEN_CLOSE))
 		add_close(g);
+	if (gen_chance(g, GEN_LIMIT))
+		gen_limit(g);
+	if (gen_chance(g, GEN_AFFINITY))
+		add_affinity(g);
 	if (g->tables && gen_chance(g, GEN_FILES))
 		gen_file_step(g);
 	if (gen_chance(g, GEN_WAIT))
@@ -526,6 +581,14 @@ static unsigned int choose_size(struct gen *g, unsigned int most)
 	unsigned int again = prng_range(&g->p, least, most);
 
 	return again > n ? again : n;
+}
+
+static void add_next(struct gen *g, unsigned int most)
+{
+	if (gen_chance(g, GEN_HOLD) && gen_shape(g, most, true))
+		return;
+	if (!gen_chance(g, GEN_SHAPE) || !gen_shape(g, most, false))
+		add_batch(g, most);
 }
 
 void stream_generate(uint64_t seed, const struct generate_options *opt, struct stream *out)
@@ -546,11 +609,12 @@ void stream_generate(uint64_t seed, const struct generate_options *opt, struct s
 	set_scene(&g, opt);
 	n = choose_size(&g, opt->size);
 	exit_at = 1 + prng_below(&g.p, n);
+	if (gen_chance(&g, GEN_LIMIT))
+		gen_limit(&g);
 	if (gen_chance(&g, GEN_TABLE))
 		gen_tables(&g);
 	while (out->nr_reqs < n && !g.over) {
-		if (!gen_chance(&g, GEN_SHAPE) || !gen_shape(&g, n - out->nr_reqs))
-			add_batch(&g, n - out->nr_reqs);
+		add_next(&g, n - out->nr_reqs);
 		if (g.exit_thread && out->nr_reqs >= exit_at)
 			add_exit_thread(&g);
 		if (g.close_ring && !g.over && out->nr_reqs >= exit_at)

@@ -52,10 +52,13 @@ enum gen_feature {
 	GEN_DRAIN, /* a request has IOSQE_IO_DRAIN */
 	GEN_SKIP, /* a request has IOSQE_CQE_SKIP_SUCCESS */
 	GEN_VECTOR, /* a transfer is a vectored one */
+	GEN_LIMIT, /* between two submits limits of io-wq are set or read */
+	GEN_AFFINITY, /* between two submits its workers are bound, or no longer */
 	GEN_TABLE, /* the stream begins with tables of registered files */
 	GEN_FILES, /* then between two submits something changes in one of them */
 	GEN_FIXED, /* and a request names its slot */
 	GEN_SHAPE, /* what comes next is one of the shapes of stream/generate_shape.c */
+	GEN_HOLD, /* likewise, one of those that hold a worker */
 	GEN_FEATURES,
 };
 

@@ -33,14 +33,16 @@ bool gen_pick_ring(struct gen *g, unsigned int *ring, unsigned int *task);
 unsigned int gen_any_task(struct gen *g);
 /* The next step; NULL: there is no room for it. */
 struct step *gen_add_step(struct gen *g, enum step_kind kind, unsigned int task);
+/* Sets or reads the limits of io-wq. */
+void gen_limit(struct gen *g);
 /* generate_files.c: tables of registered files, most of them filled; a step that changes something in one. */
 void gen_tables(struct gen *g);
 void gen_file_step(struct gen *g);
 /* Closes a ring, if one is to be closed and is not yet. */
 void gen_close_ring(struct gen *g, unsigned int ring);
 
-/* A shape, which makes at most so many requests; false: none fits, and nothing was made. */
-bool gen_shape(struct gen *g, unsigned int most);
+/* A shape, which makes at most so many requests; false: none fits, and nothing was made. `holding`: one that holds a worker. */
+bool gen_shape(struct gen *g, unsigned int most, bool holding);
 
 /* Fills r, which becomes the next request. `timer`: it is a linked timeout. */
 void gen_request(struct gen *g, struct sreq *r, bool timer);

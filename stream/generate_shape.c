@@ -6,7 +6,13 @@
 #include "stream/generate_req.h"
 #include "stream/rules.h"
 
-enum { ON_PIPE = 1 << OBJ_PIPE, ON_EVENT = 1 << OBJ_EVENTFD, ON_FILE = 1 << OBJ_FILE, MAX_PARTS = 8 };
+enum {
+	ON_PIPE = 1 << OBJ_PIPE,
+	ON_EVENT = 1 << OBJ_EVENTFD,
+	ON_FILE = 1 << OBJ_FILE,
+	ON_FIFO = 1 << OBJ_FIFO,
+	MAX_PARTS = 8
+};
 
 /* A part: one of these, its SQE flags, and for CANCEL the request it means, counted from the shape's first. */
 enum {
@@ -18,8 +24,12 @@ enum {
 	TIMER = 5 << 8, /* a linked timeout */
 	CANCEL = 6 << 8, /* of exactly one request */
 	PERHAPS = 7 << 8, /* in every second: the batch ends here */
-	FEED = 8 << 8, /* a direct write, of what the object's readers wait for */
+	FEED = 8 << 8, /* a direct write, of what the object's readers wait for; of a fifo, an open of its other end */
 	CLOSE = 9 << 8, /* the ring, in streams in which one is to be closed */
+	HOLD = 10 << 8, /* it holds a worker: the open of a fifo a bounded one, a splice from a pipe an unbounded one */
+	WORK = 11 << 8, /* it needs a worker of the same kind */
+	LIMIT = 12 << 8, /* one worker of that kind, from now on */
+	MORE = 13 << 8, /* some more */
 	ASYNC = IOSQE_ASYNC,
 	LINK = IOSQE_IO_LINK,
 };
@@ -36,7 +46,7 @@ static const struct shape {
 	/* The same where a poll waits, not a worker. */
 	{ 10, ON_PIPE | ON_EVENT, { READ, PERHAPS, CANCEL | OF(0), FEED } },
 	/* The head of a chain ends, and its successor is in nobody's hands for a while. */
-	{ 15, ON_PIPE | ON_EVENT, { READ | ASYNC | LINK, READ | ASYNC, PERHAPS, CANCEL | OF(0), CLOSE, FEED } },
+	{ 20, ON_PIPE | ON_EVENT, { READ | ASYNC | LINK, READ | ASYNC, PERHAPS, CANCEL | OF(0), CLOSE, FEED } },
 	{ 10, ON_PIPE | ON_EVENT, { READ | ASYNC | LINK, ANY | ASYNC, FEED, CLOSE, CANCEL | OF(1) } },
 	/* A linked timeout finds its target being taken, run, or just done. */
 	{ 10, ON_PIPE | ON_EVENT, { READ | ASYNC | LINK, TIMER, PERHAPS, FEED, CANCEL | OF(0) } },
@@ -49,6 +59,14 @@ static const struct shape {
 	/* Writes to one file: hashed, one at a time, also when one of them is cancelled while it waits for its turn. */
 	{ 15, ON_FILE, { WRITE | ASYNC, WRITE | ASYNC, WRITE, PERHAPS, READ } },
 	{ 15, ON_FILE, { WRITE | ASYNC, ANY | ASYNC, WRITE | ASYNC, PERHAPS, CANCEL | OF(2), WRITE | ASYNC } },
+	/* The only worker waits, and work waits behind it: to be cancelled there, or to come after who is. */
+	{ 20, ON_PIPE | ON_FIFO, { LIMIT, HOLD, PERHAPS, WORK, PERHAPS, CANCEL | OF(1), FEED } },
+	{ 15, ON_PIPE | ON_FIFO, { LIMIT, HOLD, WORK, WORK, PERHAPS, CANCEL | OF(0), FEED, FEED } },
+	{ 10, ON_PIPE | ON_FIFO, { HOLD, LIMIT, WORK | LINK, WORK, PERHAPS, CANCEL | OF(2), FEED, CANCEL | OF(1) } },
+	{ 10, ON_PIPE, { LIMIT, HOLD | LINK, WORK, PERHAPS, WORK, CLOSE, FEED } },
+	/* Its limit is raised, and the next one that comes makes a worker. */
+	{ 10, ON_PIPE | ON_FIFO, { LIMIT, HOLD, WORK, PERHAPS, MORE, WORK, FEED } },
+	{ 10, ON_PIPE | ON_FIFO, { LIMIT, WORK | LINK, TIMER, HOLD, PERHAPS, CANCEL | OF(0), FEED } },
 };
 
 enum { NR_SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
@@ -56,7 +74,7 @@ enum { NR_SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 /* What a shape is about, and where it has got to. */
 struct making {
 	const struct shape *shape;
-	unsigned int obj, ring, task, first;
+	unsigned int obj, end, ring, task, first; /* end: of a fifo, that is held */
 	uint32_t sq;
 	struct step *submit; /* that takes the next request; NULL: a new one does */
 };
@@ -68,16 +86,35 @@ static unsigned int kind_of(uint16_t part)
 
 static bool is_request(uint16_t part)
 {
-	return kind_of(part) >= READ && kind_of(part) <= CANCEL;
+	return (kind_of(part) >= READ && kind_of(part) <= CANCEL) || kind_of(part) == HOLD || kind_of(part) == WORK;
+}
+
+static bool holds(const struct shape *sh)
+{
+	for (unsigned int i = 0; i < MAX_PARTS; i++)
+		if (kind_of(sh->part[i]) == HOLD)
+			return true;
+	return false;
 }
 
 /* What is switched off stays off. */
 static bool allowed(const struct gen *g, uint16_t part)
 {
 	return (!(part & ASYNC) || g->weight[GEN_ASYNC]) && (!(part & LINK) || g->weight[GEN_CHAIN]) &&
-	       (kind_of(part) != CANCEL || g->weight[GEN_CANCEL]) &&
+	       (kind_of(part) != CANCEL || g->weight[GEN_CANCEL]) && (kind_of(part) != LIMIT || g->weight[GEN_LIMIT]) &&
+	       (kind_of(part) != HOLD || g->weight[GEN_ASYNC]) &&
 	       (kind_of(part) != TIMER || g->weight[GEN_LINK_TIMEOUT]) &&
 	       (kind_of(part) != ALARM || g->weight[GEN_TIMEOUT]);
+}
+
+/* nr_objs: there is none. */
+static unsigned int other_pipe(const struct gen *g, unsigned int obj)
+{
+	unsigned int i = 0;
+
+	while (i < g->s->nr_objs && (i == obj || g->s->objs[i].kind != OBJ_PIPE))
+		i++;
+	return i;
 }
 
 /* Can the shape be about this object? */
@@ -87,13 +124,17 @@ static bool suits(const struct gen *g, const struct shape *sh, unsigned int obj)
 	static const uint8_t writes[OBJ_KINDS] = { GEN_PIPE_WRITE, GEN_EVENT_WRITE, GEN_FILE_WRITE };
 	unsigned int kind = g->s->objs[obj].kind;
 
-	if (!(sh->objects & 1u << kind) || g->end_gone[obj][END_OUT] || g->end_gone[obj][END_IN])
+	if (!(sh->objects & 1u << kind))
+		return false;
+	if (kind == OBJ_FIFO)
+		return true;
+	if (g->end_gone[obj][END_OUT] || g->end_gone[obj][END_IN])
 		return false;
 	for (unsigned int i = 0; i < MAX_PARTS; i++)
 		if ((kind_of(sh->part[i]) == READ && !g->weight[reads[kind]]) ||
 		    (kind_of(sh->part[i]) == WRITE && !g->weight[writes[kind]]))
 			return false;
-	return true;
+	return !holds(sh) || (g->weight[GEN_SPLICE] && other_pipe(g, obj) < g->s->nr_objs);
 }
 
 /* 0: it does not fit. While a ring is to be closed, those that do so come first. */
@@ -112,15 +153,15 @@ static unsigned int weight_of(const struct gen *g, const struct shape *sh, unsig
 		suited |= suits(g, sh, i);
 	if (nr > most || !suited)
 		return 0;
-	return closes && g->close_ring ? 8u * sh->weight : sh->weight;
+	return closes && g->close_ring ? 12u * sh->weight : sh->weight;
 }
 
-static bool choose_shape(struct gen *g, struct making *m, unsigned int most)
+static bool choose_shape(struct gen *g, struct making *m, unsigned int most, bool holding)
 {
 	unsigned int weight[NR_SHAPES], sum = 0, at, k = 0;
 
 	for (unsigned int i = 0; i < NR_SHAPES; i++)
-		sum += weight[i] = weight_of(g, &shapes[i], most);
+		sum += weight[i] = holds(&shapes[i]) == holding ? weight_of(g, &shapes[i], most) : 0;
 	if (sum == 0)
 		return false;
 	at = prng_below(&g->p, sum);
@@ -133,6 +174,38 @@ static bool choose_shape(struct gen *g, struct making *m, unsigned int most)
 	return true;
 }
 
+static void fill_splice(struct gen *g, struct making *m, struct sreq *r)
+{
+	*r = (struct sreq){ .op = SOP_SPLICE, .target = STREAM_NONE, .len = 8 };
+	r->in = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)m->obj, .end = END_OUT };
+	r->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)other_pipe(g, m->obj), .end = END_IN };
+}
+
+static void fill_open(struct making *m, struct sreq *r)
+{
+	*r = (struct sreq){ .op = SOP_OPENAT, .target = STREAM_NONE };
+	r->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)m->obj, .end = (uint8_t)m->end };
+}
+
+static void fill_for_worker(struct gen *g, struct making *m, uint16_t part, struct sreq *r)
+{
+	unsigned int how = prng_below(&g->p, 4);
+	bool fifo = g->s->objs[m->obj].kind == OBJ_FIFO, hold = kind_of(part) == HOLD;
+
+	*r = (struct sreq){ .op = SOP_NOP, .target = STREAM_NONE };
+	if (fifo && (hold || how == 0)) {
+		fill_open(m, r);
+	} else if (!fifo && (hold || how < 2)) {
+		fill_splice(g, m, r);
+		r->op = !hold && how == 1 ? SOP_TEE : SOP_SPLICE;
+	} else if (!fifo) {
+		r->op = SOP_READ;
+		r->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)m->obj, .end = END_OUT };
+		r->len = 8;
+	}
+	r->sqe_flags = IOSQE_ASYNC;
+}
+
 static void fill(struct gen *g, struct making *m, uint16_t part, struct sreq *r)
 {
 	static const uint16_t offs[] = { 0, 0, 10, 500 }, lens[] = { 100, 512, 4096, 5000 };
@@ -141,6 +214,8 @@ static void fill(struct gen *g, struct making *m, uint16_t part, struct sreq *r)
 
 	if (kind == ANY || kind == TIMER)
 		gen_request(g, r, kind == TIMER);
+	else if (kind == HOLD || kind == WORK)
+		fill_for_worker(g, m, part, r);
 	else
 		*r = (struct sreq){ .target = STREAM_NONE };
 	if (kind == READ || kind == WRITE) {
@@ -179,12 +254,40 @@ static bool add_request(struct gen *g, struct making *m, uint16_t part)
 	return true;
 }
 
+static bool add_limit(struct gen *g, struct making *m, unsigned int limit)
+{
+	struct step *t = gen_add_step(g, STEP_MAX_WORKERS, m->task);
+
+	if (!t)
+		return false;
+	t->ring = (uint8_t)m->ring;
+	t->limit[g->s->objs[m->obj].kind == OBJ_FIFO ? 0 : 1] = limit;
+	return true;
+}
+
+static bool add_meeting(struct gen *g, struct making *m, unsigned int task)
+{
+	unsigned int end = m->end == END_IN ? END_OUT : END_IN;
+	struct step *t;
+
+	if (!g->end_gone[m->obj][end])
+		return true;
+	t = gen_add_step(g, STEP_OPEN, task);
+	if (!t)
+		return false;
+	t->fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)m->obj, .end = (uint8_t)end };
+	g->end_gone[m->obj][end] = false;
+	return true;
+}
+
 static bool add_feed(struct gen *g, struct making *m)
 {
 	bool event = g->s->objs[m->obj].kind == OBJ_EVENTFD;
 	unsigned int task = gen_any_task(g);
 	struct step *t;
 
+	if (g->s->objs[m->obj].kind == OBJ_FIFO)
+		return add_meeting(g, m, task);
 	/* A request of the shape may close it. */
 	if (g->end_gone[m->obj][event ? END_OUT : END_IN])
 		return true;
@@ -210,18 +313,22 @@ static bool add_part(struct gen *g, struct making *m, uint16_t part)
 	m->submit = NULL;
 	if (part == FEED)
 		return add_feed(g, m);
+	if (part == LIMIT || part == MORE)
+		return g->ring_gone[m->ring] || add_limit(g, m, part == LIMIT ? 1 : 2 + prng_below(&g->p, 2));
 	if (part == CLOSE)
 		gen_close_ring(g, m->ring);
 	return true;
 }
 
-bool gen_shape(struct gen *g, unsigned int most)
+bool gen_shape(struct gen *g, unsigned int most, bool holding)
 {
 	struct making m = { .first = g->s->nr_reqs };
 	uint32_t cq;
 
-	if (!gen_pick_ring(g, &m.ring, &m.task) || !choose_shape(g, &m, most))
+	if (!gen_pick_ring(g, &m.ring, &m.task) || !choose_shape(g, &m, most, holding))
 		return false;
+	if (holding)
+		m.end = prng_chance(&g->p, 2, 3) ? END_OUT : END_IN;
 	ENSURE(stream_ring_size(&g->s->rings[m.ring], &m.sq, &cq));
 	for (unsigned int i = 0; i < MAX_PARTS && m.shape->part[i] != END; i++)
 		if (!add_part(g, &m, m.shape->part[i]))

@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0x5fac47ae5c320397ull;
+static const uint64_t pinned = 0xd7e742713becfc77ull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {
@@ -305,7 +305,7 @@ static void test_courses(void)
 	CHECK_OP(c.gap, >, 150u);
 	CHECK_OP(c.head, >, 15u);
 	CHECK_OP(c.overlap, >, 60u);
-	CHECK_OP(c.closed, >, 20u);
+	CHECK_OP(c.closed, >, 15u);
 }
 
 static const struct check_test tests[] = {

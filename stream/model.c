@@ -42,7 +42,8 @@ static bool same_step(const struct step *a, const struct step *b)
 {
 	return a->kind == b->kind && a->task == b->task && a->ring == b->ring && same_fd(&a->fd, &b->fd) &&
 	       a->first_req == b->first_req && a->nr_reqs == b->nr_reqs && a->wait_nr == b->wait_nr &&
-	       a->wait == b->wait && a->len == b->len && a->value == b->value;
+	       a->wait == b->wait && a->len == b->len && a->value == b->value && a->limit[0] == b->limit[0] &&
+	       a->limit[1] == b->limit[1];
 }
 
 bool stream_registers_file(const struct stream *s, const struct fdref *fd)

@@ -147,6 +147,9 @@ enum step_kind {
 	STEP_WAIT, /* `wait r N` enter until N CQEs are reaped that no wait has counted, or the bound is hit */
 	STEP_REAP, /* `reap r` enter(GETEVENTS, min_complete 0) once and reap what is there */
 	STEP_PEEK, /* `peek r` reap what is there without entering */
+	STEP_MAX_WORKERS, /* `max_workers r bounded=N unbounded=N` limits of io-wq; 0 leaves as is */
+	STEP_IOWQ_AFF, /* `iowq_aff r cpus=MASK` binds the workers made from now on */
+	STEP_IOWQ_UNAFF, /* `iowq_aff r none` to all CPUs */
 	STEP_FILES, /* `files r N` a table of N slots, empty or (`open`) with what is open */
 	STEP_SLOT, /* `slot r p.out` puts it into its slot; `slot r p.out empty` empties that */
 	STEP_UNFILES, /* `unfiles r` unregisters the table */
@@ -164,12 +167,13 @@ struct step {
 	uint8_t kind; /* enum step_kind */
 	uint8_t task;
 	uint8_t ring; /* of those that stream_step_on_ring() */
-	struct fdref fd; /* WRITE READ OPEN CLOSE FILE */
+	struct fdref fd; /* WRITE READ OPEN CLOSE SLOT */
 	uint8_t first_req, nr_reqs; /* SUBMIT: requests belong to exactly one step, in order */
 	uint32_t wait_nr; /* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
 	bool wait; /* SUBMIT: `wait=N` was given */
 	uint32_t len; /* WRITE READ; FILES: slots */
-	uint64_t value; /* WRITE to an eventfd; FILES: 1 `open`; FILE: 1 `empty` */
+	uint64_t value; /* WRITE to an eventfd; IOWQ_AFF: the CPUs, lowest bit first; FILES: 1 `open`; SLOT: 1 `empty` */
+	uint32_t limit[2]; /* MAX_WORKERS: bounded, unbounded */
 	struct expect expect; /* of the call's own return */
 	uint32_t comment, tail;
 };
@@ -233,6 +237,16 @@ static inline bool stream_step_looks(unsigned int step_kind)
 }
 
 static inline bool stream_step_registers(unsigned int step_kind)
+{
+	return step_kind >= STEP_MAX_WORKERS && step_kind <= STEP_UNFILES;
+}
+
+static inline bool stream_step_on_iowq(unsigned int step_kind)
+{
+	return step_kind >= STEP_MAX_WORKERS && step_kind <= STEP_IOWQ_UNAFF;
+}
+
+static inline bool stream_step_on_files(unsigned int step_kind)
 {
 	return step_kind >= STEP_FILES && step_kind <= STEP_UNFILES;
 }

@@ -350,6 +350,39 @@ static bool change_wait(struct mutation *m)
 	return insert_step(s, at, &t) != NULL;
 }
 
+/* New limits of io-wq, mostly of one worker; or a step that sets them. */
+static bool change_limit(struct mutation *m)
+{
+	static const uint32_t limits[] = { 1, 1, 1, 1, 0, 0, 2, UINT32_MAX };
+	struct step t = { .kind = STEP_MAX_WORKERS };
+	struct stream *s = m->s;
+	struct step *to = &t;
+	unsigned int at = pick(m, s->nr_steps + 1u);
+	bool fresh = prng_chance(&m->p, 1, 2);
+
+	for (unsigned int i = 0; !fresh && i < s->nr_steps && to == &t; i++)
+		if (s->steps[(at + i) % s->nr_steps].kind == STEP_MAX_WORKERS)
+			to = &s->steps[(at + i) % s->nr_steps];
+	t.ring = (uint8_t)pick(m, s->nr_rings);
+	t.task = s->rings[t.ring].task;
+	for (unsigned int i = 0; i < 2; i++)
+		to->limit[i] = limits[pick(m, sizeof(limits) / sizeof(limits[0]))];
+	return to != &t || insert_step(s, at, &t) != NULL;
+}
+
+static bool change_affinity(struct mutation *m)
+{
+	struct step t = { .kind = STEP_IOWQ_AFF, .value = pick(m, 8) };
+	struct stream *s = m->s;
+	unsigned int at = pick(m, s->nr_steps + 1u);
+
+	if (prng_chance(&m->p, 1, 3))
+		t = (struct step){ .kind = STEP_IOWQ_UNAFF };
+	t.ring = (uint8_t)pick(m, s->nr_rings);
+	t.task = s->rings[t.ring].task;
+	return insert_step(s, at, &t) != NULL;
+}
+
 /* A request names its slot, or no longer. */
 static bool toggle_fixed(struct mutation *m)
 {
@@ -407,6 +440,8 @@ static const struct {
 	{ "change_number", 4, change_number },
 	{ "change_object", 2, change_object },
 	{ "change_wait", 2, change_wait },
+	{ "change_limit", 2, change_limit },
+	{ "change_affinity", 1, change_affinity },
 	{ "toggle_fixed", 1, toggle_fixed },
 	{ "change_files", 1, change_files },
 	{ "change_ring", 2, change_ring },

@@ -40,11 +40,24 @@ const struct stream_word stream_obj_flags[] = {
 };
 
 const struct stream_word stream_step_kinds[] = {
-	{ "submit", STEP_SUBMIT },    { "wait", STEP_WAIT },	     { "reap", STEP_REAP },
-	{ "peek", STEP_PEEK },	      { "files", STEP_FILES },	     { "slot", STEP_SLOT },
-	{ "unfiles", STEP_UNFILES },  { "write", STEP_WRITE },	     { "read", STEP_READ },
-	{ "open", STEP_OPEN },	      { "close", STEP_CLOSE },	     { "close", STEP_CLOSE_RING },
-	{ "exit", STEP_EXIT_THREAD }, { "exit", STEP_EXIT_PROCESS }, { NULL, 0 },
+	{ "submit", STEP_SUBMIT },
+	{ "wait", STEP_WAIT },
+	{ "reap", STEP_REAP },
+	{ "peek", STEP_PEEK },
+	{ "write", STEP_WRITE },
+	{ "read", STEP_READ },
+	{ "max_workers", STEP_MAX_WORKERS },
+	{ "iowq_aff", STEP_IOWQ_AFF },
+	{ "iowq_aff", STEP_IOWQ_UNAFF },
+	{ "files", STEP_FILES },
+	{ "slot", STEP_SLOT },
+	{ "unfiles", STEP_UNFILES },
+	{ "open", STEP_OPEN },
+	{ "close", STEP_CLOSE },
+	{ "close", STEP_CLOSE_RING },
+	{ "exit", STEP_EXIT_THREAD },
+	{ "exit", STEP_EXIT_PROCESS },
+	{ NULL, 0 },
 };
 
 const struct stream_word stream_schedules[] = {

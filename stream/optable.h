@@ -63,7 +63,7 @@ extern const struct stream_word stream_ring_flags[];
 extern const struct stream_word stream_poll_events[];
 extern const struct stream_word stream_obj_kinds[];
 extern const struct stream_word stream_obj_flags[];
-extern const struct stream_word stream_step_kinds[]; /* a step's first word; close and exit have two kinds */
+extern const struct stream_word stream_step_kinds[]; /* a step's first word; iowq_aff, close and exit have two kinds */
 extern const struct stream_word stream_schedules[];
 extern const struct stream_word stream_errnos[]; /* without the minus sign */
 

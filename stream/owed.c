@@ -37,6 +37,7 @@ struct analysis {
 	uint8_t step_of[STREAM_MAX_REQS];
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], ring_good[STREAM_MAX_RINGS];
 	bool cancels; /* there is a request that may cancel others */
+	bool limited; /* a step sets limits of io-wq: a single worker that waits may hold up all others */
 	bool blocks[STREAM_MAX_TASKS]; /* its workers may block for ever */
 	struct traffic traffic[STREAM_MAX_OBJS];
 };
@@ -113,7 +114,8 @@ static void take_batch(struct analysis *a, unsigned int step)
 			a->taken[i] = false;
 }
 
-/* A worker may come to wait without a time limit: when it opens a fifo, or runs the rest of a chain itself. */
+/* A worker may come to wait without a time limit: when it opens a fifo, or runs the rest of a chain itself. Where workers
+ * are few, so may what an unbounded one of its own waits for. */
 static bool chain_may_block(const struct analysis *a, unsigned int first, unsigned int end)
 {
 	bool in_worker = is_linked(&a->s->reqs[end - 1]), waits = false, holds = false;
@@ -127,7 +129,7 @@ static bool chain_may_block(const struct analysis *a, unsigned int first, unsign
 		waits |= stream_op_is(r->op, OP_MOVES) ||
 			 (stream_op_is(r->op, OP_TRANSFERS) && o && o->kind != OBJ_FILE);
 	}
-	return holds || (end - first > 1 && in_worker && waits);
+	return holds || ((end - first > 1 || a->limited) && in_worker && waits);
 }
 
 static void find_blockers(struct analysis *a, unsigned int step)
@@ -249,6 +251,8 @@ static void analyse(struct analysis *a, const struct stream *s, unsigned int end
 	for (unsigned int i = 0; i < s->nr_objs; i++)
 		if (s->objs[i].kind == OBJ_EVENTFD)
 			a->traffic[i].put_max = a->traffic[i].put_sure = s->objs[i].init;
+	for (unsigned int i = 0; i < end; i++)
+		a->limited |= s->steps[i].limit[0] || s->steps[i].limit[1];
 	for (unsigned int i = 0; i < end; i++) {
 		const struct step *t = &s->steps[i];
 

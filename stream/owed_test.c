@@ -35,6 +35,11 @@ static const struct {
 	{ "submit r\na: read fd=p.out len=8 link\nb: link_timeout ts=1us\nwait r 0", 2 },
 	{ "submit r\na: read fd=p.out len=8 link\nb: link_timeout ts=never\nwait r 0", 0 },
 	{ "submit r\na: nop link\nb: read fd=p.out len=8 link\nc: link_timeout ts=1us\nwait r 0", 1 },
+	/* limits of io-wq: whoever waits in the only worker holds up the others */
+	{ "max_workers r bounded=1\nsubmit r\na: nop async\nb: nop\nwait r 0", 2 },
+	{ "submit r\na: splice fd=o.in in=p.out len=1\nb: nop async\nc: nop\nwait r 0", 2 },
+	{ "max_workers r unbounded=1\nsubmit r\na: splice fd=o.in in=p.out len=1\nb: nop async\nc: nop\nwait r 0", 1 },
+	{ "max_workers r\nsubmit r\na: splice fd=o.in in=p.out len=1\nb: nop async\nwait r 0", 1 },
 	/* pipes */
 	{ "submit r\na: read fd=p.out len=8\nwait r 0", 0 },
 	{ "submit r\na: read fd=p.out len=0\nwait r 0", 1 },

@@ -134,7 +134,7 @@ static void end_line(struct parser *p, struct expect *expect, uint32_t *tail)
 
 /* Names. */
 
-static bool find_task(struct parser *p, const struct span *w, uint8_t *out)
+bool parse_find_task(struct parser *p, const struct span *w, uint8_t *out)
 {
 	for (unsigned int i = 0; i < p->s->nr_tasks; i++) {
 		if (span_is(w, p->s->tasks[i].name)) {
@@ -146,7 +146,7 @@ static bool find_task(struct parser *p, const struct span *w, uint8_t *out)
 	return false;
 }
 
-static bool find_ring(struct parser *p, const struct span *w, uint8_t *out)
+bool parse_find_ring(struct parser *p, const struct span *w, uint8_t *out)
 {
 	for (unsigned int i = 0; i < p->s->nr_rings; i++) {
 		if (span_is(w, p->s->rings[i].name)) {
@@ -194,34 +194,12 @@ bool parse_fd(struct parser *p, const struct span *w, struct fdref *out)
 
 /* Declarations. */
 
-/* The keys of declarations and steps. */
-enum arg_key {
-	ARG_FLAGS,
-	ARG_ENTRIES,
-	ARG_CQ,
-	ARG_TASK,
-	ARG_CAPACITY,
-	ARG_COUNT,
-	ARG_SIZE,
-	ARG_WAIT,
-	ARG_LEN,
-	ARG_VALUE
-};
-
 static const char *const arg_words[] = {
-	"flags", "entries", "cq", "task", "capacity", "count", "size", "wait", "len", "value", NULL,
+	"flags", "entries", "cq",    "task",	"capacity",  "count", "size",
+	"wait",	 "len",	    "value", "bounded", "unbounded", "cpus",  NULL,
 };
 
-struct args {
-	uint32_t have;
-	struct span value[ARG_VALUE + 1];
-};
-
-#define HAVE(a, key) ((a)->have & 1u << (key))
-
-/* Reads `key=value` words; `allowed` keys only. Other words go to *flags by the table, if there is one. */
-static bool read_args(struct parser *p, struct args *a, uint32_t allowed, const struct stream_word *table,
-		      uint8_t *flags)
+bool parse_args(struct parser *p, struct args *a, uint32_t allowed, const struct stream_word *table, uint8_t *flags)
 {
 	struct span w, key, value;
 	unsigned int k;
@@ -255,8 +233,7 @@ static bool read_args(struct parser *p, struct args *a, uint32_t allowed, const 
 	return true;
 }
 
-/* The number of a key, if it is there. */
-static void arg_number(struct parser *p, const struct args *a, enum arg_key key, uint64_t max, uint64_t *out)
+void parse_arg_number(struct parser *p, const struct args *a, enum arg_key key, uint64_t max, uint64_t *out)
 {
 	if (HAVE(a, key))
 		lex_number(&p->x, &a->value[key], max, arg_words[key], out);
@@ -312,18 +289,18 @@ static void parse_ring(struct parser *p, const struct span *first)
 	r->comment = take_comment(p);
 	p->s->nr_rings++;
 	if (read_name(p, r->name, "ring") &&
-	    read_args(p, &a, 1 << ARG_FLAGS | 1 << ARG_ENTRIES | 1 << ARG_CQ | 1 << ARG_TASK, NULL, NULL)) {
+	    parse_args(p, &a, 1 << ARG_FLAGS | 1 << ARG_ENTRIES | 1 << ARG_CQ | 1 << ARG_TASK, NULL, NULL)) {
 		col = lex_col(&p->x);
 		if (!HAVE(&a, ARG_ENTRIES))
 			lex_error(&p->x, col, "expected entries=N");
-		arg_number(p, &a, ARG_ENTRIES, UINT32_MAX, &n);
-		arg_number(p, &a, ARG_CQ, UINT32_MAX, &cq);
+		parse_arg_number(p, &a, ARG_ENTRIES, UINT32_MAX, &n);
+		parse_arg_number(p, &a, ARG_CQ, UINT32_MAX, &cq);
 		if (HAVE(&a, ARG_CQ) && cq == 0 && !p->x.bad)
 			lex_error(&p->x, a.value[ARG_CQ].col, "expected at least 1 for cq");
 		if (HAVE(&a, ARG_FLAGS))
 			lex_flags(&p->x, &a.value[ARG_FLAGS], stream_ring_flags, "flags", &r->flags);
 		if (HAVE(&a, ARG_TASK))
-			find_task(p, &a.value[ARG_TASK], &r->task);
+			parse_find_task(p, &a.value[ARG_TASK], &r->task);
 	}
 	r->entries = (uint32_t)n;
 	r->cq_entries = (uint32_t)cq;
@@ -344,197 +321,13 @@ static void parse_obj(struct parser *p, const struct span *first, unsigned int k
 	o->kind = (uint8_t)kind;
 	p->s->nr_objs++;
 	if (read_name(p, o->name, "object") &&
-	    read_args(p, &a, keys[kind], kind >= OBJ_FILE ? NULL : stream_obj_flags, &o->flags) && keys[kind])
-		arg_number(p, &a, (enum arg_key)__builtin_ctz(keys[kind]),
-			   kind == OBJ_EVENTFD ? UINT64_MAX - 1 : STREAM_MAX_LEN, &o->init);
+	    parse_args(p, &a, keys[kind], kind >= OBJ_FILE ? NULL : stream_obj_flags, &o->flags) && keys[kind])
+		parse_arg_number(p, &a, (enum arg_key)__builtin_ctz(keys[kind]),
+				 kind == OBJ_EVENTFD ? UINT64_MAX - 1 : STREAM_MAX_LEN, &o->init);
 	end_line(p, NULL, &o->tail);
 }
 
-/* Steps. */
-
-static bool read_ring(struct parser *p, struct step *t)
-{
-	unsigned int col = lex_col(&p->x);
-	struct span w;
-
-	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected the name of a ring");
-		return false;
-	}
-	if (!find_ring(p, &w, &t->ring))
-		return false;
-	t->task = p->s->rings[t->ring].task;
-	return true;
-}
-
-static void step_task(struct parser *p, struct step *t, const struct args *a)
-{
-	if (HAVE(a, ARG_TASK))
-		find_task(p, &a->value[ARG_TASK], &t->task);
-}
-
-static void parse_submit(struct parser *p, struct step *t)
-{
-	struct args a;
-	uint64_t n = 0;
-
-	t->first_req = p->s->nr_reqs;
-	p->submit = true;
-	if (!read_ring(p, t) || !read_args(p, &a, 1 << ARG_WAIT | 1 << ARG_TASK, NULL, NULL))
-		return;
-	arg_number(p, &a, ARG_WAIT, STREAM_MAX_REQS, &n);
-	t->wait = HAVE(&a, ARG_WAIT);
-	t->wait_nr = (uint32_t)n;
-	step_task(p, t, &a);
-}
-
-/* wait, reap and peek */
-static void parse_look(struct parser *p, struct step *t)
-{
-	unsigned int col;
-	struct span w;
-	struct args a;
-	uint64_t n = 0;
-
-	if (!read_ring(p, t))
-		return;
-	col = lex_col(&p->x);
-	if (t->kind == STEP_WAIT) {
-		if (!lex_word(&p->x, &w)) {
-			lex_error(&p->x, col, "expected how many CQEs to wait for");
-			return;
-		}
-		if (!lex_number(&p->x, &w, STREAM_MAX_REQS, "wait", &n))
-			return;
-		t->wait_nr = (uint32_t)n;
-	}
-	if (read_args(p, &a, 1 << ARG_TASK, NULL, NULL))
-		step_task(p, t, &a);
-}
-
-static void parse_files(struct parser *p, struct step *t)
-{
-	static const struct stream_word open[] = { { "open", 1 }, { NULL, 0 } };
-	unsigned int col;
-	uint8_t filled = 0;
-	struct span w;
-	struct args a;
-	uint64_t n = 0;
-
-	if (!read_ring(p, t))
-		return;
-	col = lex_col(&p->x);
-	if (t->kind == STEP_FILES && !lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected how many slots");
-		return;
-	}
-	if (t->kind == STEP_FILES && !lex_number(&p->x, &w, STREAM_MAX_SLOTS, "slots", &n))
-		return;
-	t->len = (uint32_t)n;
-	if (read_args(p, &a, 1 << ARG_TASK, t->kind == STEP_FILES ? open : NULL, &filled))
-		step_task(p, t, &a);
-	t->value = filled;
-}
-
-static void parse_slot(struct parser *p, struct step *t)
-{
-	static const struct stream_word empty[] = { { "empty", 1 }, { NULL, 0 } };
-	uint8_t empties = 0;
-	unsigned int col;
-	struct span w;
-	struct args a;
-
-	if (!read_ring(p, t))
-		return;
-	col = lex_col(&p->x);
-	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected a descriptor");
-		return;
-	}
-	if (!parse_fd(p, &w, &t->fd))
-		return;
-	if (t->fd.kind == FD_BAD)
-		lex_error(&p->x, w.col, "`none` cannot be registered");
-	else if (read_args(p, &a, 1 << ARG_TASK, empty, &empties))
-		step_task(p, t, &a);
-	t->value = empties;
-}
-
-static void parse_direct(struct parser *p, struct step *t)
-{
-	unsigned int col = lex_col(&p->x), kind;
-	struct span w;
-	struct args a;
-	uint64_t len = 0;
-
-	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected a descriptor");
-		return;
-	}
-	if (!parse_fd(p, &w, &t->fd))
-		return;
-	kind = t->fd.kind == FD_OBJ ? p->s->objs[t->fd.obj].kind : OBJ_KINDS;
-	col = lex_col(&p->x);
-	if (!read_args(p, &a, 1 << ARG_TASK | 1 << ARG_LEN | 1 << ARG_VALUE, NULL, NULL))
-		return;
-	if (kind == OBJ_EVENTFD)
-		len = 8;
-	else if (!HAVE(&a, ARG_LEN))
-		lex_error(&p->x, col, "expected len=N");
-	arg_number(p, &a, ARG_LEN, STREAM_MAX_LEN, &len);
-	t->len = (uint32_t)len;
-	if (kind == OBJ_EVENTFD && t->kind == STEP_WRITE && !HAVE(&a, ARG_VALUE))
-		lex_error(&p->x, col, "expected value=N, what to add to the eventfd");
-	if (HAVE(&a, ARG_VALUE) && (kind != OBJ_EVENTFD || t->kind != STEP_WRITE))
-		lex_error(&p->x, a.value[ARG_VALUE].col, "only what is written to an eventfd has a value");
-	else
-		arg_number(p, &a, ARG_VALUE, UINT64_MAX, &t->value);
-	step_task(p, t, &a);
-}
-
-/* Opens an end of a fifo, closes a descriptor or a ring. */
-static void parse_close(struct parser *p, struct step *t)
-{
-	unsigned int col = lex_col(&p->x);
-	struct span w;
-	struct args a;
-
-	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col,
-			  t->kind == STEP_OPEN ? "expected an end of a fifo" : "expected a descriptor or a ring");
-		return;
-	}
-	for (unsigned int i = 0; t->kind != STEP_OPEN && i < p->s->nr_rings; i++) {
-		if (span_is(&w, p->s->rings[i].name)) {
-			t->kind = STEP_CLOSE_RING;
-			t->ring = (uint8_t)i;
-			t->task = p->s->rings[i].task;
-		}
-	}
-	if (t->kind != STEP_CLOSE_RING && !parse_fd(p, &w, &t->fd))
-		return;
-	if (t->kind == STEP_CLOSE && t->fd.kind == FD_BAD)
-		lex_error(&p->x, w.col, "`none` cannot be closed");
-	else if (read_args(p, &a, 1 << ARG_TASK, NULL, NULL))
-		step_task(p, t, &a);
-}
-
-static void parse_exit(struct parser *p, struct step *t)
-{
-	unsigned int col = lex_col(&p->x);
-	struct span w;
-	struct args a;
-	bool some = lex_word(&p->x, &w);
-
-	if (some && span_is(&w, "process")) {
-		t->kind = STEP_EXIT_PROCESS;
-	} else if (!some || !span_is(&w, "thread")) {
-		lex_error(&p->x, col, "expected `exit thread` or `exit process`");
-		return;
-	}
-	if (read_args(p, &a, 1 << ARG_TASK, NULL, NULL))
-		step_task(p, t, &a);
-}
+/* Steps and requests. What a step is about: stream/parse_step.c. */
 
 static void parse_step(struct parser *p, const struct span *first, unsigned int kind)
 {
@@ -549,20 +342,7 @@ static void parse_step(struct parser *p, const struct span *first, unsigned int 
 	t->comment = take_comment(p);
 	t->kind = (uint8_t)kind;
 	p->s->nr_steps++;
-	if (kind == STEP_SUBMIT)
-		parse_submit(p, t);
-	else if (kind <= STEP_PEEK)
-		parse_look(p, t);
-	else if (kind == STEP_SLOT)
-		parse_slot(p, t);
-	else if (kind == STEP_FILES || kind == STEP_UNFILES)
-		parse_files(p, t);
-	else if (kind <= STEP_READ)
-		parse_direct(p, t);
-	else if (kind <= STEP_CLOSE)
-		parse_close(p, t);
-	else
-		parse_exit(p, t);
+	parse_step_args(p, t);
 	end_line(p, &t->expect, &t->tail);
 }
 

@@ -1,4 +1,4 @@
-/* The parser's state, and the part of it that reads requests. Private to stream/parse*.c. */
+/* The parser's state, and the parts of it that read steps and requests. Private to stream/parse*.c. */
 #ifndef STREAM_PARSE_REQ_H
 #define STREAM_PARSE_REQ_H
 
@@ -43,6 +43,40 @@ struct parser {
 struct where *parse_place(struct parser *p, enum stream_item item, unsigned int index);
 bool parse_fd(struct parser *p, const struct span *w, struct fdref *out);
 
+/* The keys of declarations and steps. */
+enum arg_key {
+	ARG_FLAGS,
+	ARG_ENTRIES,
+	ARG_CQ,
+	ARG_TASK,
+	ARG_CAPACITY,
+	ARG_COUNT,
+	ARG_SIZE,
+	ARG_WAIT,
+	ARG_LEN,
+	ARG_VALUE,
+	ARG_BOUNDED,
+	ARG_UNBOUNDED,
+	ARG_CPUS,
+	ARGS
+};
+
+struct args {
+	uint32_t have;
+	struct span value[ARGS];
+};
+
+#define HAVE(a, key) ((a)->have & 1u << (key))
+
+/* Reads `key=value` words; `allowed` keys only. Other words go to *flags by the table, if there is one. */
+bool parse_args(struct parser *p, struct args *a, uint32_t allowed, const struct stream_word *table, uint8_t *flags);
+/* The number of a key, if it is there. */
+void parse_arg_number(struct parser *p, const struct args *a, enum arg_key key, uint64_t max, uint64_t *out);
+bool parse_find_task(struct parser *p, const struct span *w, uint8_t *out);
+bool parse_find_ring(struct parser *p, const struct span *w, uint8_t *out);
+
+/* What stands behind the first word of a step; of some it changes the kind. */
+void parse_step_args(struct parser *p, struct step *t);
 /* The operation of request i and everything behind it up to the expectation. */
 void parse_req_args(struct parser *p, unsigned int i);
 /* Finds the requests that `target=` named; they may stand later in the text. */

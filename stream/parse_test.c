@@ -74,6 +74,10 @@ static const char all_of_it[] =
 	"write e value=2\n"
 	"close p.in\n"
 	"close s\n"
+	"max_workers r\n"
+	"max_workers r bounded=1 unbounded=4294967295 task=main\n"
+	"iowq_aff r cpus=0x8000000000000001\n"
+	"iowq_aff r none task=main\n"
 	"exit thread task=t2\n"
 	"exit process                                # and that is all\n"
 	"schedule replay 00ff10\n"
@@ -384,6 +388,14 @@ static const struct bad {
 	{ HEAD "close\n", 6, 6, "expected a descriptor or a ring" },
 	{ HEAD "close p.in\nclose p.in\n", 7, 1, "the descriptor is closed by then" },
 	{ HEAD "close r\nreap r\n", 7, 1, "the ring is closed by then" },
+	{ HEAD "max_workers\n", 6, 12, "expected the name of a ring" },
+	{ HEAD "max_workers q\n", 6, 13, "no ring is called 'q'" },
+	{ HEAD "max_workers r bounded=4294967296\n", 6, 23, "too large for bounded" },
+	{ HEAD "max_workers r bounded=1 bounded=1\n", 6, 25, "bounded= is given twice" },
+	{ HEAD "max_workers r cpus=1\n", 6, 15, "did not expect 'cpus=' here" },
+	{ HEAD "iowq_aff r\n", 6, 11, "expected either cpus=MASK or none" },
+	{ HEAD "iowq_aff r cpus=1 none\n", 6, 12, "expected either cpus=MASK or none" },
+	{ HEAD "iowq_aff r all\n", 6, 12, "did not expect 'all' here" },
 	{ HEAD "exit\n", 6, 5, "expected `exit thread` or `exit process`" },
 	{ HEAD "exit now\n", 6, 6, "expected `exit thread` or `exit process`" },
 	{ HEAD "exit thread\nreap r\n", 7, 1, "the task has exited by then" },

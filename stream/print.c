@@ -32,10 +32,8 @@ static void put_words(struct text *out, const struct stream_word *table, uint32_
 	}
 }
 
-/* What does not fit in 32 bits is easier to read in hexadecimal. */
-static void put_number(struct text *out, const char *key, uint64_t n)
+static void put_in_base(struct text *out, const char *key, uint64_t n, uint64_t base)
 {
-	uint64_t base = n > UINT32_MAX ? 16 : 10;
 	char buf[24];
 	unsigned int at = sizeof(buf);
 
@@ -46,6 +44,17 @@ static void put_number(struct text *out, const char *key, uint64_t n)
 	if (base == 16)
 		text_put(out, "0x");
 	text_putn(out, buf + at, sizeof(buf) - at);
+}
+
+/* What does not fit in 32 bits is easier to read in hexadecimal. */
+static void put_number(struct text *out, const char *key, uint64_t n)
+{
+	put_in_base(out, key, n, n > UINT32_MAX ? 16 : 10);
+}
+
+static void put_mask(struct text *out, const char *key, uint64_t mask)
+{
+	put_in_base(out, key, mask, 16);
 }
 
 void stream_print_time(uint64_t ns, struct text *out)
@@ -252,6 +261,14 @@ void stream_print_step(const struct stream *s, unsigned int step, struct text *o
 		put_number(out, " wait=", t->wait_nr);
 	if (t->kind == STEP_WRITE || t->kind == STEP_READ)
 		put_transfer(s, &t->fd, t->len, t->value, t->kind == STEP_WRITE, out);
+	if (t->limit[0])
+		put_number(out, " bounded=", t->limit[0]);
+	if (t->limit[1])
+		put_number(out, " unbounded=", t->limit[1]);
+	if (t->kind == STEP_IOWQ_AFF)
+		put_mask(out, " cpus=", t->value);
+	else if (t->kind == STEP_IOWQ_UNAFF)
+		text_put(out, " none");
 	if (t->task != task) {
 		text_put(out, " task=");
 		text_put(out, s->tasks[t->task].name);

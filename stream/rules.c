@@ -362,7 +362,9 @@ static bool step_at_rest(const struct step *t)
 	       (submit || (t->first_req == 0 && t->nr_reqs == 0 && !t->wait)) &&
 	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) &&
 	       (transfer || t->kind == STEP_FILES || t->len == 0) &&
-	       (transfer || t->value == 0 || (t->value == 1 && (t->kind == STEP_FILES || t->kind == STEP_SLOT)));
+	       (transfer || t->kind == STEP_IOWQ_AFF || t->value == 0 ||
+		(t->value == 1 && (t->kind == STEP_FILES || t->kind == STEP_SLOT))) &&
+	       (t->kind == STEP_MAX_WORKERS || (t->limit[0] == 0 && t->limit[1] == 0));
 }
 
 static void check_step(struct walk *w, unsigned int i)

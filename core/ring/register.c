@@ -60,8 +60,9 @@ static void io_task_max_workers(struct io_uring_task *tctx, const unsigned int n
 		io_wq_max_workers(tctx->io_wq, count);
 }
 
-/* Counts that are given go to the caller's io-wq, to every task that uses the ring, and are kept for tasks whose first
- * ring this will be. */
+/* Counts that are given go to the caller's io-wq, and are kept by the ring: for tasks whose first ring this will be, and
+ * for every task that uses it, which gets all that is kept, at each call anew. So a call that only reads may change the
+ * limits of a task, its caller's too, if they were set through another ring meanwhile (6.18 does the same). */
 static int io_register_iowq_max_workers(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
 {
 	unsigned int new[2], old[2] = { 0, 0 };
@@ -85,7 +86,7 @@ static int io_register_iowq_max_workers(struct io_ring_ctx *ctx, struct io_uring
 		if (new[i])
 			ctx->iowq_limits[i] = new[i];
 	list_for_each(l, &ctx->tctx_list)
-		io_task_max_workers(list_entry(l, struct io_tctx_node, ctx_node)->tctx, new);
+		io_task_max_workers(list_entry(l, struct io_tctx_node, ctx_node)->tctx, ctx->iowq_limits);
 	mutex_unlock(&ctx->proc->nodes_lock);
 	return io_copy_to_user(arg, old, sizeof(old)) ? 0 : -EFAULT;
 }
@@ -115,6 +116,20 @@ static int io_task_affinity(struct io_uring_task *tctx, const struct sched_cpus 
 	return ret;
 }
 
+/* Nothing is said of processors past the last one there can be, as 6.18 compares masks. */
+static void io_clip_cpus(struct sched_cpus *cpus)
+{
+	struct sched_cpus all;
+	bool past = true;
+
+	sched_all_cpus(&all);
+	for (unsigned int cpu = SCHED_CPUS; past && cpu-- > 0;) {
+		past = !(all.bits[cpu / 64] >> cpu % 64 & 1);
+		if (past)
+			cpus->bits[cpu / 64] &= ~(1ull << cpu % 64);
+	}
+}
+
 /* nr: bytes of the mask; what is missing is 0, what is too much is not looked at. */
 static int io_register_iowq_aff(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
 {
@@ -125,6 +140,7 @@ static int io_register_iowq_aff(struct io_ring_ctx *ctx, struct io_uring_task *t
 		return -EINVAL;
 	if (!io_copy_from_user(&cpus, arg, nr < sizeof(cpus) ? nr : sizeof(cpus)))
 		return -EFAULT;
+	io_clip_cpus(&cpus);
 	return io_task_affinity(tctx, &cpus);
 }
 
