@@ -204,6 +204,20 @@ static void allow_whole(const struct stream *s, const struct sreq *q, struct alt
 	allow(a, -ENOSPC, -ENOSPC);
 }
 
+static void allow_send(const struct stream *s, const struct sreq *q, struct alts *a)
+{
+	(void)s;
+	allow(a, 0, 0);
+	allow(a, -ECANCELED, -ECANCELED);
+	allow(a, -EBADF, -EBADF);
+	allow(a, -EBADFD, -EBADFD);
+	allow(a, -EINVAL, -EINVAL);
+	if (q->op == SOP_SEND_FD) {
+		allow(a, -ENXIO, -ENXIO);
+		allow(a, -EOWNERDEAD, -EOWNERDEAD);
+	}
+}
+
 void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 {
 	static void (*const allows[SOP_NR])(const struct stream *, const struct sreq *, struct alts *) = {
@@ -227,6 +241,8 @@ void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 		[SOP_STATX] = allow_whole,
 		[SOP_SYNC_FILE_RANGE] = allow_whole,
 		[SOP_MADVISE] = allow_whole,
+		[SOP_MSG_RING] = allow_send,
+		[SOP_SEND_FD] = allow_send,
 	};
 	struct alts a = { 0 };
 

@@ -267,6 +267,30 @@ static void prep_cancel(const struct stream *s, const struct sreq *q, unsigned i
 			stream_ops[q->cancel_op].word);
 }
 
+static const struct emit_name msg_flags[] = { NAME(IORING_MSG_RING_CQE_SKIP),
+					      { AU_MSG_RING_FLAGS_PASS, "IORING_MSG_RING_FLAGS_PASS" },
+					      { 0, NULL } };
+
+/* What arrives says by its user_data that it is nobody's completion. */
+static void prep_send(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)s;
+	fputs("\tio_uring_prep_rw(IORING_OP_MSG_RING, sqe, ", out);
+	if (q->to == STREAM_NONE)
+		fputs("-1", out);
+	else
+		fprintf(out, "rings[%u].there ? rings[%u].uring.ring_fd : -1", q->to, q->to);
+	fprintf(out, ", (void *)%s, %u, 1ull << 63 | %u);\n\tsqe->msg_ring_flags = ",
+		q->op == SOP_SEND_FD ? "IORING_MSG_SEND_FD" : "IORING_MSG_DATA", q->count, index);
+	emit_flags(q->op_flags, msg_flags, out);
+	fputs(";\n", out);
+	if (q->op == SOP_SEND_FD)
+		fprintf(out, "\tsqe->addr3 = %u;\n\tsqe->file_index = %u;\n", stream_slot(&q->fd),
+			stream_slot(&q->fd) + 1);
+	else if (q->op_flags & AU_MSG_RING_FLAGS_PASS)
+		fprintf(out, "\tsqe->file_index = %#x;\n", stream_msg_flags(index));
+}
+
 static prep_fn *const preps[SOP_NR] = {
 	[SOP_NOP] = prep_nop,
 	[SOP_READ] = prep_transfer,
@@ -288,6 +312,8 @@ static prep_fn *const preps[SOP_NR] = {
 	[SOP_STATX] = prep_statx,
 	[SOP_SYNC_FILE_RANGE] = prep_sync_range,
 	[SOP_MADVISE] = prep_madvise,
+	[SOP_MSG_RING] = prep_send,
+	[SOP_SEND_FD] = prep_send,
 };
 
 void emit_prep(const struct stream *s, unsigned int req, FILE *out)

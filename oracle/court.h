@@ -24,6 +24,8 @@ enum rule_id {
 	R_REGISTER_LIMITS,
 	R_FILES_RETURN,
 	R_FILES_SLOT,
+	R_MSG_UNSENT,
+	R_MSG_LOST,
 	R_INLINE_VISIBLE,
 	R_INLINE_ORDER,
 	R_PREP_RESULT,
@@ -91,6 +93,7 @@ void law_events(struct court *c); /* law_cqe.c: exactly once, indices, waits, fe
 void law_submit(struct court *c); /* law_submit.c: enter's return, inline completions, drain */
 void law_register(struct court *c); /* law_register.c: limits and processors of io-wq */
 void law_files(struct court *c); /* law_files.c: registered files */
+void law_messages(struct court *c); /* law_msg.c: CQEs that other rings sent */
 void law_results(struct court *c); /* law_result.c: what each operation may say */
 void law_chains(struct court *c); /* law_chain.c */
 /* A bound was hit at which nothing could run any more: nobody is there whom a cancel claims to have ended. */

@@ -383,6 +383,8 @@ static bool op_may_punt(const struct stream *s, unsigned int r)
 {
 	const struct sreq *q = &s->reqs[r];
 
+	if (q->op == SOP_SEND_FD)
+		return true; /* the other ring may be busy */
 	if (q->op == SOP_OPENAT)
 		return true; /* what its path needs may not be at hand */
 	if (q->fd.kind != FD_OBJ || !stream_op_is(q->op, OP_TRANSFERS))
@@ -448,7 +450,8 @@ bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned
 			return true;
 		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_file(q) && same_fd(&k->fd, &q->fd)))
 			return false;
-		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) && k->cancel_op != q->op)
+		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) &&
+		    stream_ops[k->cancel_op].opcode != stream_ops[q->op].opcode)
 			return false;
 		if (!(k->op_flags & keys) || (k->op_flags & IORING_ASYNC_CANCEL_USERDATA))
 			return k->target == r;
@@ -501,6 +504,10 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	case SOP_TIMEOUT_REMOVE:
 	case SOP_LINK_TIMEOUT: /* posts when its target does, which stands before it */
 		return true;
+	case SOP_MSG_RING:
+		return true;
+	case SOP_SEND_FD: /* another task may have to do it */
+		return false;
 	case SOP_TIMEOUT:
 		return q->ts <= 50 * 1000000ull;
 	default:
@@ -591,6 +598,8 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		[SOP_STATX] = "statx",
 		[SOP_SYNC_FILE_RANGE] = "sync_file_range",
 		[SOP_MADVISE] = "madvise",
+		[SOP_MSG_RING] = "msg_ring",
+		[SOP_SEND_FD] = "send_fd",
 	};
 	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file", ".fifo" };
 	const struct sreq *q;

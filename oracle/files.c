@@ -25,24 +25,30 @@ struct walk {
 	bool table;
 	uint32_t nr;
 	unsigned int states;
-	uint32_t filled; /* the last event that may have filled the slot */
+	uint32_t changed; /* the last event that may have changed the slot: what began before it does not tell the outcome */
 };
 
-static bool empties(const struct walk *w, unsigned int r)
+/* What request r makes of the slot at some time between its submit and its CQE; 0: nothing. */
+static unsigned int brings(const struct walk *w, unsigned int r)
 {
 	const struct sreq *q = &w->f->s->reqs[r];
 
-	return q->op == SOP_CLOSE && (q->sqe_flags & IOSQE_FIXED_FILE) && w->f->req[r].maybe &&
-	       w->f->req[r].ring == w->ring && same_fd(&q->fd, w->fd);
+	if (!w->f->req[r].maybe || !same_fd(&q->fd, w->fd))
+		return 0;
+	if (q->op == SOP_SEND_FD && q->to == w->ring)
+		return SLOT_FULL;
+	return q->op == SOP_CLOSE && (q->sqe_flags & IOSQE_FIXED_FILE) && w->f->req[r].ring == w->ring ? SLOT_EMPTY : 0;
 }
 
-/* A CLOSE of the slot is on its way. */
-static bool may_be_emptied(const struct walk *w, uint32_t ev)
+/* What requests that are on their way may yet make of it. */
+static unsigned int on_their_way(const struct walk *w, uint32_t ev)
 {
+	unsigned int states = 0;
+
 	for (unsigned int r = 0; r < w->f->s->nr_reqs; r++)
-		if (empties(w, r) && w->f->req[r].begin < ev && w->f->req[r].cqe > ev)
-			return true;
-	return false;
+		if (w->f->req[r].begin < ev && w->f->req[r].cqe > ev)
+			states |= brings(w, r);
+	return states;
 }
 
 static void after_step(struct walk *w, const struct step *t, uint32_t ev, int64_t res)
@@ -60,12 +66,32 @@ static void after_step(struct walk *w, const struct step *t, uint32_t ev, int64_
 		w->states = t->value ? SLOT_EMPTY : SLOT_FULL;
 	} else if (own && res == -EBADF) {
 		w->states = SLOT_EMPTY; /* it was emptied before its new file was looked for */
-	}
-	if (!(w->states & SLOT_FULL))
+	} else {
 		return;
-	w->filled = ev;
-	if (may_be_emptied(w, ev))
-		w->states |= SLOT_EMPTY;
+	}
+	w->changed = ev;
+	if (w->table && stream_slot(w->fd) < w->nr)
+		w->states |= on_their_way(w, ev);
+}
+
+static void after_cqe(struct walk *w, unsigned int r, int64_t res)
+{
+	unsigned int now = brings(w, r);
+
+	if (now && res >= 0 && w->changed <= w->f->req[r].begin)
+		w->states = now;
+}
+
+static void after_submit(struct walk *w, const struct step *t, uint32_t ev)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int r = t->first_req; r < (unsigned int)t->first_req + t->nr_reqs; r++) {
+		w->states |= brings(w, r);
+		nr += brings(w, r) != 0;
+	}
+	if (nr)
+		w->changed = ev + (nr > 1); /* of several the last one is not told */
 }
 
 static void after(struct walk *w, uint32_t ev)
@@ -73,17 +99,15 @@ static void after(struct walk *w, uint32_t ev)
 	const struct rec_event *e = &w->f->rec->ev[ev];
 	const struct step *t;
 
-	if (e->kind == REC_CQE && e->req != REC_NO_REQ && empties(w, e->req) && e->res == 0 &&
-	    w->filled < w->f->req[e->req].begin)
-		w->states = SLOT_EMPTY;
+	if (e->kind == REC_CQE && e->req != REC_NO_REQ && w->f->req[e->req].cqe == ev)
+		after_cqe(w, e->req, e->res);
 	if (e->kind != REC_BEGIN || e->step == REC_NO_STEP)
 		return;
 	t = &w->f->s->steps[e->step];
 	if (stream_step_on_files(t->kind) && t->ring == w->ring && w->f->step_end[e->step] != NO_EVENT)
 		after_step(w, t, ev, w->f->rec->ev[w->f->step_end[e->step]].res);
-	for (unsigned int r = t->first_req; t->kind == STEP_SUBMIT && r < (unsigned int)t->first_req + t->nr_reqs; r++)
-		if (empties(w, r))
-			w->states |= SLOT_EMPTY;
+	else if (t->kind == STEP_SUBMIT)
+		after_submit(w, t, ev);
 }
 
 struct slot_look slot_look(const struct facts *f, unsigned int ring, const struct fdref *fd, uint32_t from,

@@ -328,6 +328,73 @@ static void open_result(const struct facts *f, unsigned int r, struct answer *a)
 		deny(a, R_RESULT, "a descriptor, or -ECANCELED, -EINTR, -ENXIO where they have a cause");
 }
 
+/* MSG_RING and SEND_FD: what can be wrong with what is sent, and where to. Most of it is known for sure. */
+struct sending {
+	bool gone, maybe_gone; /* the other ring */
+	bool refused; /* -EINVAL */
+	bool disabled;
+	struct slot_look from, into; /* SEND_FD */
+};
+
+static struct sending sending(const struct facts *f, unsigned int r)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	const struct req_fact *rf = &f->req[r];
+	bool data = q->op == SOP_MSG_RING;
+	struct sending s = { 0 };
+
+	s.gone = q->to == STREAM_NONE || !f->ring[q->to].made || f->ring[q->to].closed < rf->begin;
+	if (s.gone)
+		return s;
+	s.maybe_gone = f->ring[q->to].closed < rf->cqe;
+	s.refused = data ? q->op_flags & IORING_MSG_RING_CQE_SKIP : q->to == rf->ring;
+	s.disabled = f->s->rings[q->to].flags & IORING_SETUP_R_DISABLED;
+	if (data)
+		return s;
+	s.from = req_slot_look(f, r, &q->fd);
+	s.into = slot_look(f, q->to, &q->fd, rf->begin, rf->cqe);
+	return s;
+}
+
+/* Of the first thing that is wrong. */
+static const char *send_allowed(const struct facts *f, unsigned int r, const struct sending *s)
+{
+	uint8_t to = f->s->reqs[r].to;
+	bool fd = f->s->reqs[r].op == SOP_SEND_FD, full = !fd || (s->from.states & SLOT_FULL);
+	int32_t res = f->req[r].res;
+
+	if (res == -EBADF && s->maybe_gone)
+		return NULL;
+	if (s->gone)
+		return res == -EBADF ? NULL : "-EBADF: there is no such ring";
+	if (s->refused)
+		return res == -EINVAL ? NULL : "-EINVAL";
+	if (s->disabled)
+		return res == -EBADFD ? NULL : "-EBADFD: the ring is disabled";
+	if (fd && res == -EBADF && (s->from.states & SLOT_EMPTY))
+		return NULL;
+	if (fd && full && ((res == -ENXIO && s->into.none) || (res == -EINVAL && s->into.beyond)))
+		return NULL;
+	if (fd && res == -EOWNERDEAD && f->task_exit[f->s->rings[to].task] < f->req[r].cqe)
+		return NULL;
+	return res == 0 && full && (!fd || s->into.within) ? NULL :
+	       fd					   ? "what its slot and the other table make of it" :
+							     "0";
+}
+
+static void send_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	struct sending s = sending(f, r);
+	int32_t res = f->req[r].res;
+	const char *allowed;
+
+	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
+		return;
+	allowed = send_allowed(f, r, &s);
+	if (allowed)
+		deny(a, R_RESULT, allowed);
+}
+
 /* -ERESTARTSYS and its like. */
 static bool is_restart(int32_t res)
 {
@@ -455,6 +522,8 @@ void law_results(struct court *c)
 			deny(&a, R_RESULT_RESTART, "-EINTR");
 		else if (op == SOP_OPENAT)
 			open_result(f, r, &a);
+		else if (stream_sends(&f->s->reqs[r]))
+			send_result(f, r, &a);
 		else if (stream_op_is(op, OP_MOVES))
 			move_result(f, r, &a);
 		else if (stream_op_is(op, OP_TRANSFERS))

@@ -453,6 +453,21 @@ static void settle(struct run *x)
 	each_ring(x, note_unsettled, owes);
 }
 
+/* What other rings sent has come, but may wait for this ring's task, or for room. */
+static void take_messages(struct run *x, unsigned int ring)
+{
+	ring_wait(x, &x->ring[ring], 0, FIRST_SLICE_NS);
+	ring_reap(x, ring);
+}
+
+static bool gets_messages(const struct run *x, unsigned int ring)
+{
+	for (unsigned int i = 0; i < x->s->nr_reqs; i++)
+		if (stream_sends(&x->s->reqs[i]) && x->s->reqs[i].to == ring)
+			return true;
+	return false;
+}
+
 /* A table would go with its ring, but a kernel takes its time with that, and the probes would wait for what it holds. */
 static void end_ring(struct run *x, unsigned int ring)
 {
@@ -485,6 +500,7 @@ void epilogue_run(struct run *x)
 		if (alive(x, i) && x->ring[i].owed)
 			bound_hit(x, i, PHASE_DRAIN, x->ring[i].owed);
 	each_ring(x, fence_ring, may_fence);
+	each_ring(x, take_messages, gets_messages);
 	note_phase(x, PHASE_CLOSE, STREAM_NONE);
 	for (unsigned int i = 0; i < x->s->nr_rings; i++)
 		if (alive(x, i) && to_close(x, i))

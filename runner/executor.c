@@ -425,7 +425,8 @@ static bool may_reuse(const struct run *x)
 	if (!x->solo || x->exits_process || x->s->nr_rings != 1)
 		return false;
 	for (unsigned int i = 0; i < x->s->nr_reqs; i++)
-		if (x->s->reqs[i].sqe_flags & (IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_DRAIN))
+		if ((x->s->reqs[i].sqe_flags & (IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_DRAIN)) ||
+		    stream_sends(&x->s->reqs[i]))
 			return false;
 	for (unsigned int i = 0; i < x->s->nr_steps; i++)
 		if (x->s->steps[i].kind == STEP_CLOSE_RING || stream_step_registers(x->s->steps[i].kind))

@@ -170,6 +170,8 @@ static void settle(struct run *x, struct run_ring *r, uint16_t req, uint64_t use
 	}
 	if ((user_data & ~0xffffffffull) == REC_UD_CANCEL)
 		r->cancel_res = res;
+	if ((user_data & ~0xffffffffull) == REC_UD_MSG)
+		return;
 	if (user_data >> 63 && r->owed > 0)
 		r->owed--;
 }

@@ -189,6 +189,24 @@ static void fill_cancel(struct run *x, unsigned int req, const struct sreq *q, s
 		sqe->cancel_flags |= IORING_ASYNC_CANCEL_FD_FIXED;
 }
 
+/* A file goes from its slot here to its slot there, which is counted from 1. */
+static void fill_send(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = q->to == STREAM_NONE ? -1 : x->ring[q->to].fd;
+	sqe->off = REC_UD_MSG + req;
+	sqe->msg_ring_flags = q->op_flags;
+	if (q->op == SOP_SEND_FD) {
+		sqe->addr = IORING_MSG_SEND_FD;
+		sqe->addr3 = stream_slot(&q->fd);
+		sqe->file_index = stream_slot(&q->fd) + 1;
+		return;
+	}
+	sqe->addr = IORING_MSG_DATA;
+	sqe->len = q->count;
+	if (q->op_flags & AU_MSG_RING_FLAGS_PASS)
+		sqe->file_index = stream_msg_flags(req);
+}
+
 static sqe_fn *const fills[SOP_NR] = {
 	[SOP_NOP] = fill_nop,
 	[SOP_READ] = fill_transfer,
@@ -210,6 +228,8 @@ static sqe_fn *const fills[SOP_NR] = {
 	[SOP_STATX] = fill_statx,
 	[SOP_SYNC_FILE_RANGE] = fill_sync_range,
 	[SOP_MADVISE] = fill_madvise,
+	[SOP_MSG_RING] = fill_send,
+	[SOP_SEND_FD] = fill_send,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)

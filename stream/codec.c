@@ -4,7 +4,7 @@
  * An object: kind and flags, its initial value (7, sign-extended)
  * A record: kind (see `kinds`) and
  *   request: SQE flags, descriptor (bits 5 and 6: fixed), target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
- *            length or count or cancelled operation (3), value or offset or time (8)
+ *            length or count or cancelled operation (3), value or offset or time (8); what is sent: ring instead of the target
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
  *	      registrations: task, ring, 1: all of what follows counts (else two bits of each), -, -, limits or CPUs (8)
  *            registered files: task, ring, 1: open or empty, slots or descriptor
@@ -61,7 +61,7 @@ static const uint8_t kinds[128] = {
 	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
 	REQ | SOP_CLOSE, REQ | SOP_STATX, REQ | SOP_SYNC_FILE_RANGE, REQ | SOP_MADVISE, REQ | SOP_FSYNC, REQ | SOP_READV, REQ | SOP_WRITEV,
-	REQ | SOP_WRITE, REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
+	REQ | SOP_MSG_RING, REQ | SOP_SEND_FD, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
 	STEP_SUBMIT, STEP_WAIT, STEP_WRITE, STEP_SUBMIT, STEP_CLOSE, STEP_CLOSE_RING, STEP_EXIT_THREAD,
 	STEP_EXIT_PROCESS,
 };
@@ -179,6 +179,7 @@ struct reader {
 	unsigned int features;
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], end_gone[STREAM_MAX_OBJS][2];
 	uint64_t appended[STREAM_MAX_OBJS];
+	bool exits, holds_itself; /* some task has exited; a request may hold its own ring: not both in one stream */
 	bool over; /* nothing may follow */
 };
 
@@ -391,6 +392,14 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		decode_move(r, q, b);
 	} else if (stream_ops[op].takes & FIELD_LEN) {
 		decode_transfer(r, q, b);
+	} else if (stream_sends(q)) {
+		q->op_flags = flags_of(stream_ops[op].flags, b[4], true);
+		q->to = b[3] % (s->nr_rings + 1u) == s->nr_rings ? STREAM_NONE : b[3] % (s->nr_rings + 1u);
+		if (op == SOP_MSG_RING)
+			q->count = (uint32_t)get(b + 5, 2);
+		if (r->exits && stream_may_hold_itself(s, s->steps[s->nr_steps - 1].ring, q))
+			q->to = STREAM_NONE;
+		r->holds_itself |= stream_may_hold_itself(s, s->steps[s->nr_steps - 1].ring, q);
 	} else if (op == SOP_FSYNC) {
 		q->op_flags = flags_of(stream_ops[op].flags, b[4], true);
 	} else if (op == SOP_ASYNC_CANCEL) {
@@ -426,6 +435,10 @@ static void encode_req(const struct stream *s, unsigned int i, uint8_t *b)
 		       q->op != SOP_POLL_ADD);
 	if (q->iovs)
 		b[3] = q->iovs - 1;
+	if (stream_sends(q)) {
+		b[3] = q->to == STREAM_NONE ? s->nr_rings : q->to;
+		put(b + 5, 2, q->count);
+	}
 	if (stream_op_is(q->op, OP_MOVES)) {
 		b[3] = fd_byte(&q->in);
 		put_len(b + 5, q->len);
@@ -554,7 +567,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 	bool ok = true;
 
 	*t = fresh;
-	if (kind >= STEP_CLOSE_RING && stream_opens(s))
+	if ((kind >= STEP_CLOSE_RING && stream_opens(s)) || (kind >= STEP_EXIT_THREAD && r->holds_itself))
 		ok = false;
 	else if (stream_step_on_ring(kind))
 		ok = !r->task_gone[t->task] && ring_step(r, t, b);
@@ -566,6 +579,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 	}
 	if (kind == STEP_EXIT_THREAD)
 		r->task_gone[t->task] = true;
+	r->exits |= kind >= STEP_EXIT_THREAD;
 	r->over = kind == STEP_EXIT_PROCESS;
 	s->nr_steps++;
 }

@@ -28,6 +28,7 @@ enum gen_feature {
 	GEN_OPEN, /* of a fifo */
 	GEN_TRIVIAL, /* statx, sync_file_range, madvise */
 	GEN_CLOSING, /* a close */
+	GEN_MSG, /* to another ring: a CQE, or a registered file */
 	GEN_OPS,
 	/* the rest: chances in 1000 */
 	GEN_CHAIN = GEN_OPS, /* a chain of several requests */

@@ -304,6 +304,27 @@ static void gen_unfit(struct gen *g, struct sreq *r)
 	}
 }
 
+/* Mostly to a ring there is; a file where tables are. */
+static void gen_send(struct gen *g, struct sreq *r)
+{
+	bool file = prng_chance(&g->p, g->tables ? 7 : 1, 8), none = gen_chance(g, GEN_BAD_FD);
+	unsigned int to = prng_below(&g->p, g->s->nr_rings), res = prng_below(&g->p, 100);
+	bool skips = prng_chance(&g->p, 1, file ? 4 : 24), pass = prng_chance(&g->p, 1, 4);
+
+	r->op = file ? SOP_SEND_FD : SOP_MSG_RING;
+	r->to = none ? STREAM_NONE : (uint8_t)to;
+	if (g->exits && stream_may_hold_itself(g->s, g->ring, r))
+		r->to = STREAM_NONE;
+	r->op_flags = (skips ? IORING_MSG_RING_CQE_SKIP : 0) | (pass ? AU_MSG_RING_FLAGS_PASS : 0);
+	if (!file) {
+		r->count = res;
+		return;
+	}
+	r->fd = gen_fd(g, OBJ_KINDS);
+	if (kind_of(g, &r->fd) == OBJ_PIPE && prng_chance(&g->p, 1, 2))
+		r->fd.end = END_IN;
+}
+
 static unsigned int choose_op(struct gen *g)
 {
 	unsigned int sum = 0, at, op = 0;
@@ -362,6 +383,9 @@ static void gen_op(struct gen *g, struct sreq *r)
 		break;
 	case GEN_CLOSING:
 		gen_close_fd(g, r);
+		break;
+	case GEN_MSG:
+		gen_send(g, r);
 		break;
 	default:
 		r->op = SOP_NOP;

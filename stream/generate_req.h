@@ -11,6 +11,7 @@ struct gen {
 	struct stream *s;
 	uint16_t weight[GEN_FEATURES]; /* of this seed */
 	bool exit_thread, exit_process, close_ring; /* still to come */
+	bool exits; /* the stream was chosen to exit somewhere */
 	bool slow; /* a slow timer is still to come */
 	bool over; /* no task or ring is left */
 	bool coupled; /* one ring, few objects, and cancels aimed at what is in flight */
@@ -19,6 +20,7 @@ struct gen {
 	uint8_t readers[STREAM_MAX_OBJS];
 	bool tables, table[STREAM_MAX_RINGS]; /* there are registered files: in these rings */
 	bool fixed; /* requests of this submit may name slots */
+	uint8_t ring; /* of this submit */
 	bool aimed[STREAM_MAX_REQS]; /* cancels that have their target */
 };
 

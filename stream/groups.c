@@ -54,7 +54,7 @@ static bool selects(const struct sreq *c, const struct sreq *r, unsigned int ind
 		return true;
 	if ((c->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_fd(r) && same_fd(&c->fd, &r->fd)))
 		return false;
-	if ((c->op_flags & AU_ASYNC_CANCEL_OP) && c->cancel_op != r->op)
+	if ((c->op_flags & AU_ASYNC_CANCEL_OP) && stream_ops[c->cancel_op].opcode != stream_ops[r->op].opcode)
 		return false;
 	return !stream_cancel_by_target(c->op_flags) || c->target == index;
 }

@@ -116,6 +116,8 @@ enum stream_op {
 	SOP_STATX,
 	SOP_SYNC_FILE_RANGE,
 	SOP_MADVISE,
+	SOP_MSG_RING,
+	SOP_SEND_FD,
 	SOP_NR,
 };
 
@@ -128,6 +130,7 @@ struct sreq {
 	uint8_t sqe_flags; /* IOSQE_* */
 	struct fdref fd; /* of those whose row takes it; ASYNC_CANCEL by fd */
 	struct fdref in; /* SPLICE TEE: where the bytes come from; fd is where they go */
+	uint8_t to; /* MSG_RING SEND_FD: the ring it goes to, STREAM_NONE: none */
 	uint8_t target; /* ASYNC_CANCEL TIMEOUT_REMOVE: index of the request meant, STREAM_NONE: matches nothing */
 	uint8_t cancel_op; /* ASYNC_CANCEL by op: enum stream_op */
 	uint32_t len; /* READ WRITE READV WRITEV FALLOCATE SPLICE TEE; FTRUNCATE: the new size */
@@ -135,7 +138,7 @@ struct sreq {
 	int64_t off; /* READ WRITE READV WRITEV: file offset; -1: the file's own position. FALLOCATE: file offset */
 	int64_t in_off; /* SPLICE from a file: offset; -1: the file's own position */
 	uint32_t op_flags; /* rw_flags, fsync flags, poll events (POLL*), timeout flags, cancel flags */
-	uint32_t count; /* TIMEOUT: completions, 0: pure timeout */
+	uint32_t count; /* TIMEOUT: completions, 0: pure timeout; MSG_RING: the result of the CQE that arrives */
 	uint64_t value; /* WRITE WRITEV to an eventfd */
 	uint64_t ts; /* TIMEOUT LINK_TIMEOUT: nanoseconds, relative */
 	struct expect expect;
@@ -272,8 +275,25 @@ static inline unsigned int stream_slot(const struct fdref *fd)
 /* Does the stream register that file anywhere? */
 bool stream_registers_file(const struct stream *s, const struct fdref *fd);
 
+/* Sends something to another ring? */
+static inline bool stream_sends(const struct sreq *q)
+{
+	return q->op == SOP_MSG_RING || q->op == SOP_SEND_FD;
+}
+
+/* The flags of the CQE that request `req`, a MSG_RING with `pass`, has arrive. */
+static inline uint32_t stream_msg_flags(unsigned int req)
+{
+	return (req + 1) << 16;
+}
+
 /* Does request q close the descriptor it names? (With `fixed` it empties a slot.) */
 bool stream_closes_fd(const struct sreq *q);
+
+/* Does request q of a submit to `ring` send from a DEFER_TASKRUN ring to one? A worker that gets to it when its task has looked
+ * for the last time for requests that hold rings leaves it for ever: 6.18 leaks the ring, and all it holds. So nothing
+ * exits in a stream that has one. */
+bool stream_may_hold_itself(const struct stream *s, unsigned int ring, const struct sreq *q);
 
 /* Descriptors of such a stream are given anew: it closes none but of its fifos, or a late lookup could find another. */
 bool stream_opens(const struct stream *s);

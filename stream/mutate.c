@@ -383,6 +383,24 @@ static bool change_affinity(struct mutation *m)
 	return insert_step(s, at, &t) != NULL;
 }
 
+/* What is sent goes to another ring; or something is sent. */
+static bool change_to(struct mutation *m)
+{
+	struct sreq q = { .op = SOP_MSG_RING, .target = STREAM_NONE, .count = pick(m, 100) };
+	unsigned int to = pick(m, m->s->nr_rings), step;
+	struct sreq *old;
+
+	if (!any_req(m, &old))
+		return false;
+	if (stream_sends(old)) {
+		old->to = (uint8_t)to;
+		return true;
+	}
+	q.to = (uint8_t)to;
+	step = step_of(m->s, (unsigned int)(old - m->s->reqs));
+	return insert_req(m->s, step, m->s->steps[step].first_req, &q);
+}
+
 /* A request names its slot, or no longer. */
 static bool toggle_fixed(struct mutation *m)
 {
@@ -442,6 +460,7 @@ static const struct {
 	{ "change_wait", 2, change_wait },
 	{ "change_limit", 2, change_limit },
 	{ "change_affinity", 1, change_affinity },
+	{ "change_to", 1, change_to },
 	{ "toggle_fixed", 1, toggle_fixed },
 	{ "change_files", 1, change_files },
 	{ "change_ring", 2, change_ring },

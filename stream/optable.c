@@ -119,6 +119,13 @@ static const struct stream_word move_flags[] = {
 	{ NULL, 0 },
 };
 
+/* `pass`: the CQE that arrives has flags. `cqe_skip`: none arrives; of a MSG_RING that is refused. */
+static const struct stream_word msg_flags[] = {
+	{ "cqe_skip", IORING_MSG_RING_CQE_SKIP },
+	{ "pass", AU_MSG_RING_FLAGS_PASS },
+	{ NULL, 0 },
+};
+
 static const struct stream_word fsync_flags[] = {
 	{ "datasync", IORING_FSYNC_DATASYNC },
 	{ NULL, 0 },
@@ -165,10 +172,14 @@ const struct stream_oprow stream_ops[SOP_NR] = {
 	[SOP_SYNC_FILE_RANGE] = { "sync_file_range", IORING_OP_SYNC_FILE_RANGE, FIELD_FD | FIELD_LEN | FIELD_OFF,
 				  FIELD_FD | FIELD_LEN, no_flags, 0, OP_HOLDS | OP_FORCED | OP_KEEPS | OP_FILES },
 	[SOP_MADVISE] = { "madvise", IORING_OP_MADVISE, 0, 0, no_flags, 0, OP_FORCED | OP_KEEPS },
+	[SOP_MSG_RING] = { "msg_ring", IORING_OP_MSG_RING, FIELD_TO | FIELD_RES, FIELD_TO, msg_flags,
+			   IORING_MSG_RING_CQE_SKIP | AU_MSG_RING_FLAGS_PASS, 0 },
+	[SOP_SEND_FD] = { "send_fd", IORING_OP_MSG_RING, FIELD_TO | FIELD_FD, FIELD_TO | FIELD_FD, msg_flags,
+			  IORING_MSG_RING_CQE_SKIP | AU_MSG_RING_FLAGS_PASS, 0 },
 };
 
 const char *const stream_field_words[FIELDS] = {
-	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs", "in", "in_off",
+	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs", "in", "in_off", "to", "res",
 };
 
 uint32_t stream_word_bits(const struct stream_word *table)
@@ -256,7 +267,7 @@ bool stream_may_be_fixed(const struct sreq *r)
 {
 	if (r->op == SOP_ASYNC_CANCEL)
 		return r->op_flags & IORING_ASYNC_CANCEL_FD;
-	return stream_ops[r->op].takes & FIELD_FD && r->op != SOP_OPENAT;
+	return stream_ops[r->op].takes & FIELD_FD && r->op != SOP_OPENAT && r->op != SOP_SEND_FD;
 }
 
 bool stream_cancel_by_target(uint32_t flags)

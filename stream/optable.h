@@ -29,7 +29,9 @@ enum stream_field {
 	FIELD_IOVS = 1 << 9,
 	FIELD_IN = 1 << 10,
 	FIELD_IN_OFF = 1 << 11,
-	FIELDS = 12,
+	FIELD_TO = 1 << 12,
+	FIELD_RES = 1 << 13,
+	FIELDS = 14,
 };
 
 /* What kind of operation it is, for all who need not know which. */

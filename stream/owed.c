@@ -325,6 +325,8 @@ static bool ends(const struct analysis *a, const struct sreq *r)
 	switch (r->op) {
 	case SOP_TIMEOUT:
 		return r->ts <= SHORT_NS;
+	case SOP_SEND_FD: /* another task may have to do it */
+		return false;
 	case SOP_READ:
 	case SOP_WRITE:
 	case SOP_READV:

@@ -221,8 +221,12 @@ void stream_print_req(const struct stream *s, unsigned int req, struct text *out
 		text_put(out, " ts=");
 		stream_print_time(r->ts, out);
 	}
+	if (op->takes & FIELD_TO) {
+		text_put(out, " to=");
+		text_put(out, r->to == STREAM_NONE ? "none" : s->rings[r->to].name);
+	}
 	if (r->count)
-		put_number(out, " count=", r->count);
+		put_number(out, op->takes & FIELD_RES ? " res=" : " count=", r->count);
 	if (r->op == SOP_ASYNC_CANCEL)
 		put_cancel(s, r, out);
 	else if (op->takes & FIELD_TARGET)

@@ -194,9 +194,31 @@ ENGINE_TEST(test_other_task, 200)
 	tr_close(&theirs);
 }
 
+static void late_task(void *arg)
+{
+	struct tr *r = arg;
+
+	tr_open(r, 8, DEFER);
+	for (unsigned int i = 0; i < 3; i++)
+		tr_msg(r, i, IOSQE_ASYNC, r->fd, 77, 5);
+	T_OP(tr_submit(r), ==, 3);
+}
+
+/* The task exits with requests in io-wq that are to look up their own ring. Whatever of them is run after it has looked for
+ * such requests must not hold the ring: nobody would complete it. */
+ENGINE_TEST(test_exit_before_lookup, 400)
+{
+	struct engine_task *t;
+	struct tr r;
+
+	T_OP(engine_task_spawn(&t, test_process(), "late", late_task, &r), ==, 0);
+	engine_task_join(t);
+	tr_close(&r);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(test_data),	  CHECK_TEST(test_refused),    CHECK_TEST(test_full),
-	CHECK_TEST(test_send_fd), CHECK_TEST(test_other_task),
+	CHECK_TEST(test_send_fd), CHECK_TEST(test_other_task), CHECK_TEST(test_exit_before_lookup),
 };
 
 int main(int argc, char **argv)

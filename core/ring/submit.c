@@ -86,23 +86,41 @@ bool io_assign_fixed_file(struct io_kiocb *req, unsigned int slot, unsigned int 
 	return true;
 }
 
-bool io_assign_file(struct io_kiocb *req, unsigned int issue_flags)
+/* A ring's own file would never go away while its requests hold it: they go with their task. A worker that gets to it when
+ * its task has looked for such requests comes too late where nobody else would complete it. (6.18 runs it, and the ring
+ * stays for ever.) */
+static bool io_req_track_inflight(struct io_kiocb *req)
 {
 	struct io_uring_task *tctx = req->tctx;
+	bool late;
+
+	mutex_lock(&tctx->lock);
+	late = tctx->exiting && (req->ctx->flags & IORING_SETUP_DEFER_TASKRUN);
+	if (!late) {
+		a32_store(&req->tracked, 1);
+		a32_add(&tctx->tracked, 1);
+	}
+	mutex_unlock(&tctx->lock);
+	return !late;
+}
+
+bool io_assign_file(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct file *file;
 
 	if (req->file || !req->def->needs_file)
 		return true;
 	if (req->flags & REQ_F_FIXED_FILE)
 		return io_assign_fixed_file(req, (unsigned int)req->fd, issue_flags);
-	req->file = fdtable_get(tctx->proc->fds, req->fd);
-	if (!req->file)
+	file = fdtable_get(req->tctx->proc->fds, req->fd);
+	if (!file)
 		return false;
-	a64_store(&req->cancel_file, (uintptr_t)req->file);
-	/* A ring's own file would never go away while its requests hold it: they go with their task. */
-	if (req->file->kind == FILE_RING) {
-		a32_store(&req->tracked, 1);
-		a32_add(&tctx->tracked, 1);
+	if (file->kind == FILE_RING && !io_req_track_inflight(req)) {
+		file_put(file);
+		return false;
 	}
+	req->file = file;
+	a64_store(&req->cancel_file, (uintptr_t)req->file);
 	return true;
 }
 
