@@ -459,13 +459,31 @@ bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned
 	}
 }
 
+/* Had r posted before the one that stands before the cancel in its chain? A follower begins after that has posted. Where
+ * the CQ cannot overflow, its order is that of the posts. */
+static bool posted_before_its_turn(const struct facts *f, const struct cancel_fact *c, unsigned int r)
+{
+	unsigned int p = c->req, consumed = 0;
+
+	if (c->req == REC_NO_REQ || f->s->reqs[c->req].op == SOP_LINK_TIMEOUT || f->req[r].ring != c->ring)
+		return false;
+	while (p > f->req[c->req].chain_first && f->s->reqs[p - 1].op == SOP_LINK_TIMEOUT)
+		p--;
+	if (p-- == f->req[c->req].chain_first || p == r || f->req[p].cqe == NO_EVENT)
+		return false;
+	for (unsigned int i = 0; i < f->s->nr_reqs; i++)
+		consumed += f->req[i].maybe && f->req[i].ring == c->ring;
+	return consumed <= f->ring[c->ring].cq_entries &&
+	       (int32_t)(f->rec->ev[f->req[r].cqe].head - f->rec->ev[f->req[p].cqe].head) < 0;
+}
+
 bool cancel_too_late(const struct facts *f, const struct cancel_fact *c, unsigned int r)
 {
 	const struct req_fact *rf = &f->req[r];
 
 	if (rf->cqe == NO_EVENT || c->begin == NO_EVENT)
 		return false;
-	if (rf->cqe < c->begin)
+	if (rf->cqe < c->begin || posted_before_its_turn(f, c, r))
 		return true;
 	return c->end != NO_EVENT && (int32_t)(f->rec->ev[rf->cqe].head - f->rec->ev[c->end].tail_before) < 0;
 }

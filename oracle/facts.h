@@ -110,7 +110,8 @@ bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned
 /* Does cancel c select request r, and can both have been there at one time? */
 bool cancel_names(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 
-/* Had r posted before cancel c was submitted? Reaped by then, or below the CQ tail its submit saw. */
+/* Had r posted before cancel c was submitted, or before its turn came in its chain? Reaped by then, below the CQ tail that its
+ * submit saw, or before its predecessor. */
 bool cancel_too_late(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 
 /* Can cancel c have met request r alive (in time), and does it select it? */

@@ -524,7 +524,7 @@ static bool pick_registrar(struct gen *g, unsigned int *ring, unsigned int *task
 	return true;
 }
 
-void gen_limit(struct gen *g)
+static void add_limit(struct gen *g)
 {
 	static const uint32_t bounded[] = { 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 3, 8, 1000000, INT32_MAX, UINT32_MAX };
 	static const uint32_t unbounded[] = { 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 8, 1000000, INT32_MAX, UINT32_MAX };
@@ -541,6 +541,15 @@ void gen_limit(struct gen *g)
 	t->ring = (uint8_t)ring;
 	t->limit[0] = bounded[b];
 	t->limit[1] = unbounded[u];
+}
+
+/* At times several: what one ring keeps shows only when another one has been used in between. */
+void gen_limit(struct gen *g)
+{
+	unsigned int n = prng_chance(&g->p, 1, 4) ? 2 + prng_below(&g->p, 3) : 1;
+
+	while (n-- > 0)
+		add_limit(g);
 }
 
 static void add_affinity(struct gen *g)
