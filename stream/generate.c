@@ -53,7 +53,7 @@ void generate_options_init(struct generate_options *opt)
 		.exit_process = 12,
 		.close_ring = 12,
 		.slow = 200,
-		.coupled = 680,
+		.coupled = 700,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
 }
@@ -280,7 +280,7 @@ static void set_scene(struct gen *g, const struct generate_options *opt)
 		g->s->nr_tasks = (uint8_t)prng_range(&g->p, 2, opt->max_tasks);
 	add_ring(g);
 	if ((!g->coupled && prng_chance(&g->p, 1, 6)) || (g->close_ring && prng_chance(&g->p, 1, 2)) ||
-	    (g->weight[GEN_MSG] && prng_chance(&g->p, 1, g->coupled ? 100 : 10)))
+	    (g->weight[GEN_MSG] && prng_chance(&g->p, 1, g->coupled ? 120 : 12)))
 		add_ring(g);
 	if (g->coupled) {
 		few_objects(g);
