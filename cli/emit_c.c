@@ -331,6 +331,24 @@ static void do_unfiles(const struct stream *s, unsigned int step, FILE *out)
 	fprintf(out, "\treturn io_uring_unregister_files(&rings[%u].uring);\n", s->steps[step].ring);
 }
 
+static void do_probe(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out,
+		"\tstatic _Alignas(8) char probe[16 + 8 * %u];\n\n\tmemset(probe, 0, sizeof(probe));\n"
+		"\treturn io_uring_register_probe(&rings[%u].uring, (struct io_uring_probe *)(void *)probe, %u);\n",
+		AU_OP_LAST_6_18, s->steps[step].ring, AU_OP_LAST_6_18);
+}
+
+/* Newer than many a liburing. */
+static void do_tell(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out,
+		"\tstruct io_uring_sqe msg = { .opcode = IORING_OP_MSG_RING, .fd = rings[%u].uring.ring_fd,\n"
+		"\t\t.off = 1ull << 63, .len = %u };\n\n"
+		"\treturn syscall(__NR_io_uring_register, -1, %u /* SEND_MSG_RING */, &msg, 1) < 0 ? -errno : 0;\n",
+		s->steps[step].ring, s->steps[step].len, AU_REGISTER_SEND_MSG_RING);
+}
+
 static void do_write(const struct stream *s, unsigned int step, FILE *out)
 {
 	const struct step *t = &s->steps[step];
@@ -405,6 +423,8 @@ static void (*const doings[STEP_KINDS])(const struct stream *, unsigned int, FIL
 	[STEP_FILES] = do_files,
 	[STEP_SLOT] = do_slot,
 	[STEP_UNFILES] = do_unfiles,
+	[STEP_PROBE] = do_probe,
+	[STEP_TELL] = do_tell,
 	[STEP_WRITE] = do_write,
 	[STEP_READ] = do_read,
 	[STEP_OPEN] = do_open,

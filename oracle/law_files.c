@@ -64,6 +64,15 @@ static bool unfiles_ok(const struct facts *f, unsigned int step, int64_t res, co
 	return res == *want;
 }
 
+static bool probe_ok(const struct facts *f, unsigned int step, int64_t res, const struct slot_look *table, int *want)
+{
+	(void)f;
+	(void)step;
+	(void)table;
+	*want = 0;
+	return res == 0;
+}
+
 static void files_return(struct court *c, unsigned int step)
 {
 	static bool (*const ok[STEP_KINDS])(const struct facts *, unsigned int, int64_t, const struct slot_look *,
@@ -71,6 +80,7 @@ static void files_return(struct court *c, unsigned int step)
 		[STEP_FILES] = files_ok,
 		[STEP_SLOT] = file_ok,
 		[STEP_UNFILES] = unfiles_ok,
+		[STEP_PROBE] = probe_ok,
 	};
 	const struct facts *f = c->f;
 	const struct step *t = &f->s->steps[step];
@@ -116,7 +126,8 @@ void law_files(struct court *c)
 	const struct facts *f = c->f;
 
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
-		if (stream_step_on_files(f->s->steps[i].kind) && f->step_end[i] != NO_EVENT)
+		if ((stream_step_on_files(f->s->steps[i].kind) || f->s->steps[i].kind == STEP_PROBE) &&
+		    f->step_end[i] != NO_EVENT)
 			files_return(c, i);
 	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
 		if (f->req[r].cqe != NO_EVENT && !f->req[r].chain_failed && !f->req[r].chain_unknown && !f->req[r].prep)

@@ -101,6 +101,8 @@ static bool may_overflow(const struct facts *f, unsigned int step)
 		consumed += f->req[r].maybe && f->req[r].ring == ring && f->req[r].step <= step;
 		consumed += f->req[r].maybe && stream_sends(&f->s->reqs[r]) && f->s->reqs[r].to == ring;
 	}
+	for (unsigned int i = 0; i < f->s->nr_steps; i++)
+		consumed += f->s->steps[i].kind == STEP_TELL && f->s->steps[i].ring == ring;
 	return consumed - base > f->ring[ring].cq_entries;
 }
 

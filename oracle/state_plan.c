@@ -69,6 +69,9 @@ static void note_room(const struct facts *f, const struct rec_event *e, int32_t 
 {
 	if (e->kind == REC_CQE)
 		owed[e->ring]--;
+	if (e->kind == REC_END && e->step != REC_NO_STEP && f->s->steps[e->step].kind == STEP_TELL && e->res == 0 &&
+	    ++owed[e->ring] > (int32_t)f->ring[e->ring].cq_entries)
+		t->overflows[e->ring] = true;
 	if (e->kind != REC_END || e->step == REC_NO_STEP || f->s->steps[e->step].kind != STEP_SUBMIT || e->res <= 0 ||
 	    e->ring >= STREAM_MAX_RINGS)
 		return;

@@ -465,6 +465,9 @@ static bool gets_messages(const struct run *x, unsigned int ring)
 	for (unsigned int i = 0; i < x->s->nr_reqs; i++)
 		if (stream_sends(&x->s->reqs[i]) && x->s->reqs[i].to == ring)
 			return true;
+	for (unsigned int i = 0; i < x->s->nr_steps; i++)
+		if (x->s->steps[i].kind == STEP_TELL && x->s->steps[i].ring == ring)
+			return true;
 	return false;
 }
 

@@ -245,6 +245,30 @@ static void step_unfiles(struct run *x, const struct step *st)
 	register_step(x, st, IORING_UNREGISTER_FILES, NULL, 0);
 }
 
+static void step_probe(struct run *x, const struct step *st)
+{
+	_Alignas(struct io_uring_probe) char
+		buf[sizeof(struct io_uring_probe) + AU_OP_LAST_6_18 * sizeof(struct io_uring_probe_op)] = { 0 };
+
+	register_step(x, st, IORING_REGISTER_PROBE, buf, AU_OP_LAST_6_18);
+}
+
+/* Called on no ring. */
+static void step_tell(struct run *x, const struct step *st)
+{
+	struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_MSG_RING,
+		.fd = x->ring[st->ring].fd,
+		.off = REC_UD_MSG + STREAM_MAX_REQS + x->step,
+		.len = st->len,
+	};
+
+	if (no_ring(x, st))
+		return;
+	begin(x, st, 0);
+	end(x, st, x->be->reg(-1, AU_REGISTER_SEND_MSG_RING, &sqe, 1), 0);
+}
+
 static bool is_eventfd(const struct run *x, const struct step *st)
 {
 	return st->fd.kind == FD_OBJ && x->s->objs[st->fd.obj].kind == OBJ_EVENTFD;
@@ -337,6 +361,8 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_FILES] = step_files,
 	[STEP_SLOT] = step_slot,
 	[STEP_UNFILES] = step_unfiles,
+	[STEP_PROBE] = step_probe,
+	[STEP_TELL] = step_tell,
 	[STEP_WRITE] = step_write,
 	[STEP_READ] = step_read,
 	[STEP_OPEN] = step_open,

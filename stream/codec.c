@@ -7,7 +7,7 @@
  *            length or count or cancelled operation (3), value or offset or time (8); what is sent: ring instead of the target
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
  *	      registrations: task, ring, 1: all of what follows counts (else two bits of each), -, -, limits or CPUs (8)
- *            registered files: task, ring, 1: open or empty, slots or descriptor
+ *            registered files: task, ring, 1: open or empty, slots or descriptor; tell: the result there
  *
  * Flags that make most requests fail are spread over two bits, so that random bytes have few of them. */
 #include "stream/codec.h"
@@ -55,7 +55,7 @@ static const uint8_t kinds[128] = {
 	REQ | SOP_FSYNC, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
 	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
 	STEP_MAX_WORKERS, STEP_IOWQ_AFF, STEP_IOWQ_UNAFF, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, STEP_FILES,
-	STEP_SLOT, STEP_UNFILES, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
+	STEP_SLOT, STEP_UNFILES, STEP_PROBE, STEP_TELL,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_OPENAT, REQ | SOP_ASYNC_CANCEL,
 	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
@@ -525,6 +525,8 @@ static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 		decode_register(t, b);
 	if (stream_step_on_files(t->kind))
 		decode_files(r->s, t, b);
+	if (t->kind == STEP_TELL)
+		t->len = b[4];
 	if (t->kind == STEP_SLOT && kind_of(r->s, &t->fd) >= OBJ_FIFO)
 		return false;
 	if (t->kind == STEP_CLOSE_RING)
@@ -600,6 +602,8 @@ static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 	if (stream_step_on_files(t->kind)) {
 		b[3] = (uint8_t)t->value;
 		b[4] = t->kind == STEP_SLOT ? fd_byte(&t->fd) : (uint8_t)t->len;
+	} else if (t->kind == STEP_TELL) {
+		b[4] = (uint8_t)t->len;
 	} else if (stream_step_registers(t->kind)) {
 		b[3] = t->limit[0] > 3 || t->limit[1] > 3 || t->value > 3;
 	}

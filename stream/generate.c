@@ -18,7 +18,7 @@ const char *const gen_feature_words[GEN_FEATURES] = {
 	"closing", "msg",	"chain",      "hard",	    "link_timeout", "async",	 "bad_fd",     "zero",
 	"big",	   "nowait",	"position",   "count",	    "wide",	    "prep",	 "open_chain", "overflow",
 	"shared",  "close",	"look",	      "direct",	    "wait",	    "drain",	 "skip",       "vector",
-	"limit",   "affinity",	"table",      "files",	    "fixed",	    "shape",	 "hold",
+	"limit",   "affinity",	"tell",	      "table",	    "files",	    "fixed",	 "shape",      "hold",
 };
 
 /* Requests that a coupled stream has at least. */
@@ -39,8 +39,8 @@ static const uint16_t default_weight[GEN_FEATURES] = {
 	[GEN_SHARED] = 250,	  [GEN_CLOSE] = 40,	 [GEN_LOOK] = 200,
 	[GEN_DIRECT] = 450,	  [GEN_WAIT] = 550,	 [GEN_DRAIN] = 15,
 	[GEN_SKIP] = 15,	  [GEN_LIMIT] = 45,	 [GEN_AFFINITY] = 40,
-	[GEN_TABLE] = 200,	  [GEN_FILES] = 420,	 [GEN_FIXED] = 500,
-	[GEN_SHAPE] = 150,	  [GEN_HOLD] = 40,
+	[GEN_TELL] = 45,	  [GEN_TABLE] = 215,	 [GEN_FILES] = 420,
+	[GEN_FIXED] = 500,	  [GEN_SHAPE] = 150,	 [GEN_HOLD] = 40,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -587,6 +587,8 @@ static void add_between(struct gen *g)
 		add_affinity(g);
 	if (g->tables && gen_chance(g, GEN_FILES))
 		gen_file_step(g);
+	if (gen_chance(g, GEN_TELL))
+		gen_tell(g);
 	if (gen_chance(g, GEN_WAIT))
 		add_wait(g);
 }

@@ -55,6 +55,7 @@ enum gen_feature {
 	GEN_VECTOR, /* a transfer is a vectored one */
 	GEN_LIMIT, /* between two submits limits of io-wq are set or read */
 	GEN_AFFINITY, /* between two submits its workers are bound, or no longer */
+	GEN_TELL, /* between two submits a CQE is sent to a ring from none, or a ring probed */
 	GEN_TABLE, /* the stream begins with tables of registered files */
 	GEN_FILES, /* then between two submits something changes in one of them */
 	GEN_FIXED, /* and a request names its slot */

@@ -1,4 +1,4 @@
-/* Registered files: tables, and what changes in them. */
+/* Registered files: tables, and what changes in them; other steps that register something. */
 #include "core/base/uapi.h"
 #include "stream/generate_req.h"
 #include "stream/optable.h"
@@ -69,4 +69,20 @@ void gen_file_step(struct gen *g)
 	}
 	t->fd = fd;
 	t->value = how < 9;
+}
+
+/* Something from no ring for one, of any task; rarely only a question. */
+void gen_tell(struct gen *g)
+{
+	unsigned int ring = prng_below(&g->p, g->s->nr_rings), task = gen_any_task(g), res = prng_below(&g->p, 100);
+	bool asks = prng_chance(&g->p, 1, 3);
+	struct step *t;
+
+	if (g->ring_gone[ring])
+		return;
+	t = gen_add_step(g, asks ? STEP_PROBE : STEP_TELL, task);
+	if (!t)
+		return;
+	t->ring = (uint8_t)ring;
+	t->len = asks ? 0 : res;
 }

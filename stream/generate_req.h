@@ -40,6 +40,7 @@ void gen_limit(struct gen *g);
 /* generate_files.c: tables of registered files, most of them filled; a step that changes something in one. */
 void gen_tables(struct gen *g);
 void gen_file_step(struct gen *g);
+void gen_tell(struct gen *g);
 /* Closes a ring, if one is to be closed and is not yet. */
 void gen_close_ring(struct gen *g, unsigned int ring);
 

@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0x9d828f15be9e4ed4ull;
+static const uint64_t pinned = 0xe39f64f709a430ffull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {

@@ -156,6 +156,8 @@ enum step_kind {
 	STEP_FILES, /* `files r N` a table of N slots, empty or (`open`) with what is open */
 	STEP_SLOT, /* `slot r p.out` puts it into its slot; `slot r p.out empty` empties that */
 	STEP_UNFILES, /* `unfiles r` unregisters the table */
+	STEP_PROBE, /* `probe r` asks which operations there are */
+	STEP_TELL, /* `tell r res=N` posts a CQE there, from no ring: SEND_MSG_RING */
 	STEP_WRITE, /* `write p.in len=8` a direct write, never blocks; bytes 129 + step index, or value */
 	STEP_READ, /* `read p.out len=8` a direct read, never blocks */
 	STEP_OPEN, /* `open q.in` an end of a fifo; never waits: -ENXIO for writing while nobody reads */
@@ -174,7 +176,7 @@ struct step {
 	uint8_t first_req, nr_reqs; /* SUBMIT: requests belong to exactly one step, in order */
 	uint32_t wait_nr; /* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
 	bool wait; /* SUBMIT: `wait=N` was given */
-	uint32_t len; /* WRITE READ; FILES: slots */
+	uint32_t len; /* WRITE READ; FILES: slots; TELL: the result of the CQE */
 	uint64_t value; /* WRITE to an eventfd; IOWQ_AFF: the CPUs, lowest bit first; FILES: 1 `open`; SLOT: 1 `empty` */
 	uint32_t limit[2]; /* MAX_WORKERS: bounded, unbounded */
 	struct expect expect; /* of the call's own return */
@@ -230,7 +232,7 @@ unsigned int stream_step_of(const struct stream *s, unsigned int req);
 
 static inline bool stream_step_on_ring(unsigned int step_kind)
 {
-	return step_kind <= STEP_UNFILES || step_kind == STEP_CLOSE_RING;
+	return step_kind <= STEP_TELL || step_kind == STEP_CLOSE_RING;
 }
 
 /* Has the step to do with the CQ: does it enter the ring, or look? */
@@ -241,7 +243,7 @@ static inline bool stream_step_looks(unsigned int step_kind)
 
 static inline bool stream_step_registers(unsigned int step_kind)
 {
-	return step_kind >= STEP_MAX_WORKERS && step_kind <= STEP_UNFILES;
+	return step_kind >= STEP_MAX_WORKERS && step_kind <= STEP_TELL;
 }
 
 static inline bool stream_step_on_iowq(unsigned int step_kind)

@@ -401,6 +401,14 @@ static bool change_to(struct mutation *m)
 	return insert_req(m->s, step, m->s->steps[step].first_req, &q);
 }
 
+static bool add_tell(struct mutation *m)
+{
+	struct step t = { .kind = STEP_TELL, .ring = (uint8_t)pick(m, m->s->nr_rings), .len = pick(m, 100) };
+
+	t.task = m->s->rings[t.ring].task;
+	return insert_step(m->s, pick(m, m->s->nr_steps + 1u), &t) != NULL;
+}
+
 /* A request names its slot, or no longer. */
 static bool toggle_fixed(struct mutation *m)
 {
@@ -461,6 +469,7 @@ static const struct {
 	{ "change_limit", 2, change_limit },
 	{ "change_affinity", 1, change_affinity },
 	{ "change_to", 1, change_to },
+	{ "add_tell", 1, add_tell },
 	{ "toggle_fixed", 1, toggle_fixed },
 	{ "change_files", 1, change_files },
 	{ "change_ring", 2, change_ring },

@@ -52,6 +52,8 @@ const struct stream_word stream_step_kinds[] = {
 	{ "files", STEP_FILES },
 	{ "slot", STEP_SLOT },
 	{ "unfiles", STEP_UNFILES },
+	{ "probe", STEP_PROBE },
+	{ "tell", STEP_TELL },
 	{ "open", STEP_OPEN },
 	{ "close", STEP_CLOSE },
 	{ "close", STEP_CLOSE_RING },

@@ -144,6 +144,18 @@ static void parse_slot(struct parser *p, struct step *t)
 	t->value = empties;
 }
 
+static void parse_tell(struct parser *p, struct step *t)
+{
+	uint64_t res = 0;
+	struct args a;
+
+	if (!read_ring(p, t) || !parse_args(p, &a, 1 << ARG_RES | 1 << ARG_TASK, NULL, NULL))
+		return;
+	parse_arg_number(p, &a, ARG_RES, STREAM_MAX_LEN, &res);
+	t->len = (uint32_t)res;
+	step_task(p, t, &a);
+}
+
 static void parse_direct(struct parser *p, struct step *t)
 {
 	unsigned int col = lex_col(&p->x), kind;
@@ -234,6 +246,10 @@ void parse_step_args(struct parser *p, struct step *t)
 		parse_slot(p, t);
 	else if (stream_step_on_files(t->kind))
 		parse_files(p, t);
+	else if (t->kind == STEP_PROBE)
+		parse_look(p, t);
+	else if (t->kind == STEP_TELL)
+		parse_tell(p, t);
 	else if (t->kind <= STEP_READ)
 		parse_direct(p, t);
 	else if (t->kind <= STEP_CLOSE)

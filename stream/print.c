@@ -254,6 +254,8 @@ void stream_print_step(const struct stream *s, unsigned int step, struct text *o
 	if (t->kind == STEP_FILES) {
 		put_number(out, " ", t->len);
 		text_put(out, t->value ? " open" : "");
+	} else if (t->kind == STEP_TELL && t->len) {
+		put_number(out, " res=", t->len);
 	} else if (t->kind == STEP_SLOT) {
 		text_putc(out, ' ');
 		stream_print_fd(s, &t->fd, out);

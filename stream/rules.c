@@ -351,6 +351,8 @@ static void check_ring_step(struct walk *w, unsigned int i)
 		RULE(w, t->nr_reqs <= sq, ITEM_STEP, i, "it has more requests than the ring has SQ entries");
 	if (t->kind == STEP_SLOT)
 		check_slot(w, i);
+	RULE(w, t->kind != STEP_TELL || t->len <= STREAM_MAX_LEN, ITEM_STEP, i,
+	     "a CQE that is sent says 1048576 at most");
 	if (t->kind == STEP_FILES)
 		RULE(w, t->len <= STREAM_MAX_SLOTS, ITEM_STEP, i, "a table has at most 64 slots");
 	if (t->kind == STEP_CLOSE_RING)
@@ -366,7 +368,7 @@ static bool step_at_rest(const struct step *t)
 	       (stream_step_has_fd(t->kind) || t->fd.kind == FD_BAD) &&
 	       (submit || (t->first_req == 0 && t->nr_reqs == 0 && !t->wait)) &&
 	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) &&
-	       (transfer || t->kind == STEP_FILES || t->len == 0) &&
+	       (transfer || t->kind == STEP_FILES || t->kind == STEP_TELL || t->len == 0) &&
 	       (transfer || t->kind == STEP_IOWQ_AFF || t->value == 0 ||
 		(t->value == 1 && (t->kind == STEP_FILES || t->kind == STEP_SLOT))) &&
 	       (t->kind == STEP_MAX_WORKERS || (t->limit[0] == 0 && t->limit[1] == 0));

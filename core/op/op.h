@@ -15,9 +15,6 @@ int io_rw_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_read(struct io_kiocb *req, unsigned int issue_flags);
 int io_write(struct io_kiocb *req, unsigned int issue_flags);
 
-int io_msg_ring_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
-int io_msg_ring(struct io_kiocb *req, unsigned int issue_flags);
-
 int io_splice_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);
 int io_splice(struct io_kiocb *req, unsigned int issue_flags);
 int io_tee_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe);

@@ -1,6 +1,7 @@
 /* One row per opcode. An opcode without a row is unknown here: -EINVAL. */
 #include "core/op/op.h"
 #include "core/ring/cancel.h"
+#include "core/ring/msg.h"
 #include "core/ring/poll.h"
 #include "core/ring/timeout.h"
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/ring/cancel.h"
+#include "core/ring/msg.h"
 #include "core/ring/ring.h"
 
 static int io_register_enable_rings(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
@@ -189,6 +190,9 @@ int io_uring_register(struct io_uring_task *tctx, unsigned int fd, unsigned int 
 
 	if (opcode >= AU_REGISTER_LAST_6_18)
 		return -EINVAL;
+	/* What is called on no ring. */
+	if (fd == UINT32_MAX)
+		return opcode == AU_REGISTER_SEND_MSG_RING ? io_uring_sync_msg_ring(tctx, arg, nr) : -EINVAL;
 	ret = io_uring_get_ring(tctx, fd, &file, &ctx);
 	if (ret)
 		return ret;

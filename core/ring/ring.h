@@ -46,7 +46,8 @@
  * must not be set there; it must be set where the request is freed.
  *
  * What 6.18 does and this profile does not, on purpose: see cancel.c (results stay EALREADY), poll.c and timeout.c (a
- * cancelled worker that arms looks once more), iowq.c (the CANCEL mark stays on a request that is queued anew).
+ * cancelled worker that arms looks once more), iowq.c (the CANCEL mark stays on a request that is queued anew),
+ * submit.c (a worker that comes too late for its task finds no ring).
  * Not here yet: multishot polls and timeouts, updates of polls and timeouts, absolute times of other clocks than
  * MONOTONIC, registered buffers, restrictions, personalities, IOPOLL, SQPOLL; all of them are refused with what
  * a kernel without them would say. */

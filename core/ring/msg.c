@@ -7,7 +7,7 @@
  * not get a worker waits for, which holds none. */
 #include <errno.h>
 
-#include "core/op/op.h"
+#include "core/ring/msg.h"
 #include "core/ring/ring.h"
 
 enum { MSG_FLAGS = IORING_MSG_RING_CQE_SKIP | AU_MSG_RING_FLAGS_PASS };
@@ -26,10 +26,8 @@ struct io_msg_remote {
 	struct file *file; /* with a reference */
 };
 
-int io_msg_ring_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
+static int __io_msg_ring_prep(struct io_msg *msg, const struct io_uring_sqe *sqe)
 {
-	struct io_msg *msg = io_cmd(req, struct io_msg);
-
 	if (sqe->buf_index || sqe->personality)
 		return -EINVAL;
 	*msg = (struct io_msg){
@@ -41,6 +39,11 @@ int io_msg_ring_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 		.dst_slot = sqe->file_index,
 	};
 	return msg->flags & ~(uint32_t)MSG_FLAGS ? -EINVAL : 0;
+}
+
+int io_msg_ring_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
+{
+	return __io_msg_ring_prep(io_cmd(req, struct io_msg), sqe);
 }
 
 static struct io_msg_remote *io_msg_remote_new(struct io_ring_ctx *target, io_req_tw_func_t *tw)
@@ -70,10 +73,8 @@ static void io_msg_tw_data(struct io_kiocb *work, struct io_tw_state tw)
 	io_mem_free(&target->proc->mem, container_of(work, struct io_msg_remote, work));
 }
 
-static int io_msg_ring_data(struct io_kiocb *req)
+static int io_msg_ring_data(struct io_ring_ctx *target, const struct io_msg *msg)
 {
-	struct io_ring_ctx *target = req->file->priv;
-	struct io_msg *msg = io_cmd(req, struct io_msg);
 	bool pass = msg->flags & AU_MSG_RING_FLAGS_PASS;
 	struct io_msg_remote *m;
 
@@ -184,7 +185,7 @@ int io_msg_ring(struct io_kiocb *req, unsigned int issue_flags)
 	if (req->file->kind != FILE_RING)
 		ret = -EBADFD;
 	else if (msg->cmd == IORING_MSG_DATA)
-		ret = io_msg_ring_data(req);
+		ret = io_msg_ring_data(req->file->priv, msg);
 	else if (msg->cmd == IORING_MSG_SEND_FD)
 		ret = io_msg_send_fd(req, issue_flags);
 	if (ret == -EAGAIN || ret == IOU_ISSUE_SKIP_COMPLETE)
@@ -193,4 +194,30 @@ int io_msg_ring(struct io_kiocb *req, unsigned int issue_flags)
 		req_set_fail(req);
 	io_req_set_res(req, ret, 0);
 	return IOU_COMPLETE;
+}
+
+int io_uring_sync_msg_ring(struct io_uring_task *tctx, const void *arg, unsigned int nr)
+{
+	struct io_uring_sqe sqe;
+	struct io_msg msg;
+	struct file *file;
+	int ret;
+
+	if (!arg || nr != 1)
+		return -EINVAL;
+	if (!io_copy_from_user(&sqe, arg, sizeof(sqe)))
+		return -EFAULT;
+	if (sqe.flags || sqe.opcode != IORING_OP_MSG_RING)
+		return -EINVAL;
+	ret = __io_msg_ring_prep(&msg, &sqe);
+	if (ret)
+		return ret;
+	if (msg.cmd != IORING_MSG_DATA)
+		return -EINVAL;
+	file = fdtable_get(tctx->proc->fds, sqe.fd);
+	if (!file)
+		return -EBADF;
+	ret = file->kind == FILE_RING ? io_msg_ring_data(file->priv, &msg) : -EBADFD;
+	file_put(file);
+	return ret;
 }

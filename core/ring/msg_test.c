@@ -148,6 +148,32 @@ ENGINE_TEST(test_send_fd, 120)
 	tr_close(&to);
 }
 
+/* From no ring. */
+ENGINE_TEST(test_sync, 30)
+{
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_MSG_RING, .off = 77, .len = 5 };
+	struct tr_pipe p;
+	struct tr to;
+
+	tr_open(&to, 8, any_kind());
+	tr_pipe(&p);
+	sqe.fd = to.fd;
+	T_OP(engine_io_uring_register(UINT32_MAX, AU_REGISTER_SEND_MSG_RING, &sqe, 1), ==, 0);
+	T_OP(engine_io_uring_register(UINT32_MAX, AU_REGISTER_SEND_MSG_RING, &sqe, 2), ==, -EINVAL);
+	T_OP(engine_io_uring_register(UINT32_MAX, IORING_REGISTER_FILES, &sqe, 1), ==, -EINVAL);
+	tr_want(&to, 1);
+	T_RES(&to, 77, ==, 5);
+	sqe.fd = p.in;
+	T_OP(engine_io_uring_register(UINT32_MAX, AU_REGISTER_SEND_MSG_RING, &sqe, 1), ==, -EBADFD);
+	sqe.fd = 999;
+	T_OP(engine_io_uring_register(UINT32_MAX, AU_REGISTER_SEND_MSG_RING, &sqe, 1), ==, -EBADF);
+	sqe.addr = IORING_MSG_SEND_FD;
+	T_OP(engine_io_uring_register(UINT32_MAX, AU_REGISTER_SEND_MSG_RING, &sqe, 1), ==, -EINVAL);
+	sqe.flags = IOSQE_ASYNC;
+	T_OP(engine_io_uring_register(UINT32_MAX, AU_REGISTER_SEND_MSG_RING, &sqe, 1), ==, -EINVAL);
+	tr_close(&to);
+}
+
 static struct tr theirs;
 
 static void other_task(void *arg)
@@ -217,8 +243,13 @@ ENGINE_TEST(test_exit_before_lookup, 400)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(test_data),	  CHECK_TEST(test_refused),    CHECK_TEST(test_full),
-	CHECK_TEST(test_send_fd), CHECK_TEST(test_other_task), CHECK_TEST(test_exit_before_lookup),
+	CHECK_TEST(test_data),
+	CHECK_TEST(test_refused),
+	CHECK_TEST(test_full),
+	CHECK_TEST(test_send_fd),
+	CHECK_TEST(test_other_task),
+	CHECK_TEST(test_sync),
+	CHECK_TEST(test_exit_before_lookup),
 };
 
 int main(int argc, char **argv)
