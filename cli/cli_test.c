@@ -568,7 +568,7 @@ static void test_luck(void)
 	CHECK_OP(
 		augur("fuzz", "--on", "engine", "--seed", "9", "--streams", "300", "--luck", "4", "--weights",
 		      "nop=1,pipe_read=0,pipe_write=0,event_read=0,event_write=0,file_read=0,file_write=0,poll=0,timeout=0,"
-		      "remove=0,cancel=0,link_timeout=0,async=0,drain=0,skip=0,prep=0,open_chain=0,close=0,exit_thread=0,fsync=0,resize=0,splice=0,open=0,trivial=0,closing=0,"
+		      "remove=0,cancel=0,link_timeout=0,async=0,drain=0,skip=0,prep=0,open_chain=0,close=0,exit_thread=0,fsync=0,resize=0,splice=0,open=0,trivial=0,closing=0,msg=0,"
 		      "exit_process=0,close_ring=0",
 		      "--json", "--out", path_of("b"), NULL),
 		==, 0);

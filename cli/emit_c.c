@@ -22,11 +22,10 @@
 		constant, #constant                                                                                    \
 	}
 
-static const struct emit_name sqe_flags[] = {
-	NAME(IOSQE_IO_DRAIN), NAME(IOSQE_IO_LINK),	    NAME(IOSQE_IO_HARDLINK),
-	NAME(IOSQE_ASYNC),    NAME(IOSQE_CQE_SKIP_SUCCESS), NAME(IOSQE_BUFFER_SELECT),
-	{ 0, NULL }
-};
+static const struct emit_name sqe_flags[] = { NAME(IOSQE_IO_DRAIN),	    NAME(IOSQE_IO_LINK),
+					      NAME(IOSQE_IO_HARDLINK),	    NAME(IOSQE_ASYNC),
+					      NAME(IOSQE_CQE_SKIP_SUCCESS), NAME(IOSQE_BUFFER_SELECT),
+					      NAME(IOSQE_FIXED_FILE),	    { 0, NULL } };
 static const struct emit_name ring_flags[] = {
 	NAME(IORING_SETUP_SINGLE_ISSUER), NAME(IORING_SETUP_DEFER_TASKRUN), NAME(IORING_SETUP_COOP_TASKRUN),
 	NAME(IORING_SETUP_TASKRUN_FLAG),  NAME(IORING_SETUP_SUBMIT_ALL),    NAME(IORING_SETUP_CLAMP),
@@ -233,7 +232,9 @@ static void do_submit(const struct stream *s, unsigned int step, FILE *out)
 		fprintf(out, "\tsqe = next_sqe(&rings[%u]);\n", t->ring);
 		emit_prep(s, r, out);
 		fprintf(out, "\tset(sqe, REQ_%s, ", s->reqs[r].name);
-		emit_flags(s->reqs[r].sqe_flags, sqe_flags, out);
+		emit_flags(s->reqs[r].op == SOP_CLOSE ? s->reqs[r].sqe_flags & ~(unsigned int)IOSQE_FIXED_FILE :
+							s->reqs[r].sqe_flags,
+			   sqe_flags, out);
 		fputs(");\n", out);
 	}
 	fprintf(out, "\treturn submit(&rings[%u], %u, %u, %s);\n", t->ring, t->first_req, t->wait_nr,
@@ -275,6 +276,77 @@ static void do_iowq_aff(const struct stream *s, unsigned int step, FILE *out)
 static void do_iowq_unaff(const struct stream *s, unsigned int step, FILE *out)
 {
 	fprintf(out, "\treturn io_uring_unregister_iowq_aff(&rings[%u].uring);\n", s->steps[step].ring);
+}
+
+/* What goes into the slots of a filled table: what no step before has closed. */
+static void put_slots(const struct stream *s, unsigned int step, FILE *out)
+{
+	for (unsigned int i = 0; i < s->steps[step].len; i++) {
+		struct fdref fd = { FD_OBJ, (uint8_t)(i / 2), (uint8_t)(i % 2) };
+		bool open = fd.obj < s->nr_objs && s->objs[fd.obj].kind != OBJ_FIFO &&
+			    (!fd.end || stream_has_ends(s->objs[fd.obj].kind));
+
+		for (unsigned int k = 0; k < step && open; k++)
+			open = s->steps[k].kind != STEP_CLOSE || s->steps[k].fd.obj != fd.obj ||
+			       s->steps[k].fd.end != fd.end;
+		fputs(i ? ", " : " ", out);
+		if (open)
+			emit_fd(s, &fd, out);
+		else
+			fputs("-1", out);
+	}
+}
+
+static void do_files(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	if (!t->value) {
+		fprintf(out, "\treturn io_uring_register_files_sparse(&rings[%u].uring, %u);\n", t->ring, t->len);
+		return;
+	}
+	fprintf(out, "\tint fds[%u] = {", t->len ? t->len : 1);
+	if (t->len)
+		put_slots(s, step, out);
+	else
+		fputs(" -1", out);
+	fprintf(out, " };\n\n\treturn io_uring_register_files(&rings[%u].uring, fds, %u);\n", t->ring, t->len);
+}
+
+static void do_slot(const struct stream *s, unsigned int step, FILE *out)
+{
+	const struct step *t = &s->steps[step];
+
+	fputs("\tint fd = ", out);
+	if (t->value)
+		fputs("-1", out);
+	else
+		emit_fd(s, &t->fd, out);
+	fprintf(out, ";\n\n\treturn io_uring_register_files_update(&rings[%u].uring, %u, &fd, 1);\n", t->ring,
+		stream_slot(&t->fd));
+}
+
+static void do_unfiles(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out, "\treturn io_uring_unregister_files(&rings[%u].uring);\n", s->steps[step].ring);
+}
+
+static void do_probe(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out,
+		"\tstatic _Alignas(8) char probe[16 + 8 * %u];\n\n\tmemset(probe, 0, sizeof(probe));\n"
+		"\treturn io_uring_register_probe(&rings[%u].uring, (struct io_uring_probe *)(void *)probe, %u);\n",
+		AU_OP_LAST_6_18, s->steps[step].ring, AU_OP_LAST_6_18);
+}
+
+/* Newer than many a liburing. */
+static void do_tell(const struct stream *s, unsigned int step, FILE *out)
+{
+	fprintf(out,
+		"\tstruct io_uring_sqe msg = { .opcode = IORING_OP_MSG_RING, .fd = rings[%u].uring.ring_fd,\n"
+		"\t\t.off = 1ull << 63, .len = %u };\n\n"
+		"\treturn syscall(__NR_io_uring_register, -1, %u /* SEND_MSG_RING */, &msg, 1) < 0 ? -errno : 0;\n",
+		s->steps[step].ring, s->steps[step].len, AU_REGISTER_SEND_MSG_RING);
 }
 
 static void do_write(const struct stream *s, unsigned int step, FILE *out)
@@ -348,6 +420,11 @@ static void (*const doings[STEP_KINDS])(const struct stream *, unsigned int, FIL
 	[STEP_MAX_WORKERS] = do_max_workers,
 	[STEP_IOWQ_AFF] = do_iowq_aff,
 	[STEP_IOWQ_UNAFF] = do_iowq_unaff,
+	[STEP_FILES] = do_files,
+	[STEP_SLOT] = do_slot,
+	[STEP_UNFILES] = do_unfiles,
+	[STEP_PROBE] = do_probe,
+	[STEP_TELL] = do_tell,
 	[STEP_WRITE] = do_write,
 	[STEP_READ] = do_read,
 	[STEP_OPEN] = do_open,
@@ -406,7 +483,7 @@ static bool registers(const struct stream *s)
 	bool any = false;
 
 	for (unsigned int i = 0; i < s->nr_steps; i++)
-		any |= stream_step_registers(s->steps[i].kind);
+		any |= stream_step_on_iowq(s->steps[i].kind);
 	return any;
 }
 

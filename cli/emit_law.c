@@ -46,7 +46,8 @@ static bool is_odd(const struct stream *s, unsigned int r)
 	const struct sreq *q = &s->reqs[r];
 	const uint32_t clocks = IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME;
 
-	if (q->sqe_flags & ~(LINKS | IOSQE_ASYNC))
+	if ((q->sqe_flags & ~(LINKS | IOSQE_ASYNC | IOSQE_FIXED_FILE)) ||
+	    (q->op == SOP_STATX && (q->sqe_flags & IOSQE_FIXED_FILE)))
 		return true;
 	if (q->op == SOP_LINK_TIMEOUT && (stream_chain_first(s, r) == r || s->reqs[r - 1].op == SOP_LINK_TIMEOUT))
 		return true;
@@ -188,6 +189,10 @@ static void allow_whole(const struct stream *s, const struct sreq *q, struct alt
 	allow(a, -EBADF, -EBADF);
 	if (q->op == SOP_MADVISE)
 		allow(a, 0, 0);
+	if (q->op == SOP_CLOSE && (q->sqe_flags & IOSQE_FIXED_FILE)) {
+		allow(a, -ENXIO, -ENXIO);
+		allow(a, -EINVAL, -EINVAL);
+	}
 	if (q->fd.kind != FD_OBJ)
 		return;
 	file |= q->op != SOP_FSYNC;
@@ -197,6 +202,20 @@ static void allow_whole(const struct stream *s, const struct sreq *q, struct alt
 	allow(a, -EINVAL, -EINVAL);
 	allow(a, -EINTR, -EINTR);
 	allow(a, -ENOSPC, -ENOSPC);
+}
+
+static void allow_send(const struct stream *s, const struct sreq *q, struct alts *a)
+{
+	(void)s;
+	allow(a, 0, 0);
+	allow(a, -ECANCELED, -ECANCELED);
+	allow(a, -EBADF, -EBADF);
+	allow(a, -EBADFD, -EBADFD);
+	allow(a, -EINVAL, -EINVAL);
+	if (q->op == SOP_SEND_FD) {
+		allow(a, -ENXIO, -ENXIO);
+		allow(a, -EOWNERDEAD, -EOWNERDEAD);
+	}
 }
 
 void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
@@ -222,6 +241,8 @@ void emit_allowed(const struct stream *s, unsigned int req, FILE *out)
 		[SOP_STATX] = allow_whole,
 		[SOP_SYNC_FILE_RANGE] = allow_whole,
 		[SOP_MADVISE] = allow_whole,
+		[SOP_MSG_RING] = allow_send,
+		[SOP_SEND_FD] = allow_send,
 	};
 	struct alts a = { 0 };
 

@@ -61,6 +61,15 @@ bool emit_is_eventfd(const struct stream *s, const struct fdref *fd)
 	return fd->kind == FD_OBJ && s->objs[fd->obj].kind == OBJ_EVENTFD;
 }
 
+/* The request's descriptor, or its slot. */
+static void put_fd(const struct stream *s, const struct sreq *q, FILE *out)
+{
+	if (q->sqe_flags & IOSQE_FIXED_FILE)
+		fprintf(out, "%u", stream_slot(&q->fd));
+	else
+		emit_fd(s, &q->fd, out);
+}
+
 typedef void prep_fn(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out);
 
 static void prep_nop(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
@@ -89,7 +98,7 @@ static void prep_transfer(const struct stream *s, const struct sreq *q, unsigned
 	if (adds)
 		fprintf(out, "\tmemcpy(buf_%s, &(unsigned long long){ %" PRIu64 "ull }, 8);\n", q->name, q->value);
 	fprintf(out, "\tio_uring_prep_%s(sqe, ", q->op == SOP_READ ? "read" : "write");
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fprintf(out, ", buf_%s, %u, %s%" PRId64 ");\n", q->name, q->len, q->off < 0 ? "(unsigned long long)" : "",
 		q->off);
 	put_rw_flags(q, out);
@@ -109,7 +118,7 @@ static void prep_vector(const struct stream *s, const struct sreq *q, unsigned i
 		fprintf(out, "\tiov_%s[%u] = (struct iovec){ buf_%s + %u, %u };\n", q->name, i, q->name, at, end - at);
 	}
 	fprintf(out, "\tio_uring_prep_%s(sqe, ", stream_ops[q->op].word);
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fprintf(out, ", iov_%s, %u, %s%" PRId64 ");\n", q->name, q->iovs, q->off < 0 ? "(unsigned long long)" : "",
 		q->off);
 	put_rw_flags(q, out);
@@ -119,7 +128,7 @@ static void prep_fsync(const struct stream *s, const struct sreq *q, unsigned in
 {
 	(void)index;
 	fputs("\tio_uring_prep_fsync(sqe, ", out);
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fprintf(out, ", %s);\n", q->op_flags ? "IORING_FSYNC_DATASYNC" : "0");
 }
 
@@ -127,7 +136,7 @@ static void prep_fallocate(const struct stream *s, const struct sreq *q, unsigne
 {
 	(void)index;
 	fputs("\tio_uring_prep_fallocate(sqe, ", out);
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fprintf(out, ", 0, %" PRId64 ", %u);\n", q->off, q->len);
 }
 
@@ -136,7 +145,7 @@ static void prep_ftruncate(const struct stream *s, const struct sreq *q, unsigne
 {
 	(void)index;
 	fprintf(out, "\tio_uring_prep_rw(%u /* IORING_OP_FTRUNCATE */, sqe, ", stream_ops[q->op].opcode);
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fprintf(out, ", NULL, 0, %u);\n", q->len);
 }
 
@@ -154,8 +163,8 @@ static void prep_openat(const struct stream *s, const struct sreq *q, unsigned i
 static void prep_close(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
 {
 	(void)index;
-	fputs("\tio_uring_prep_close(sqe, ", out);
-	emit_fd(s, &q->fd, out);
+	fprintf(out, "\tio_uring_prep_close%s(sqe, ", q->sqe_flags & IOSQE_FIXED_FILE ? "_direct" : "");
+	put_fd(s, q, out);
 	fputs(");\n", out);
 }
 
@@ -163,7 +172,7 @@ static void prep_statx(const struct stream *s, const struct sreq *q, unsigned in
 {
 	(void)index;
 	fputs("\tio_uring_prep_statx(sqe, ", out);
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fprintf(out, ", \"\", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx_%s);\n", q->name);
 }
 
@@ -171,7 +180,7 @@ static void prep_sync_range(const struct stream *s, const struct sreq *q, unsign
 {
 	(void)index;
 	fputs("\tio_uring_prep_sync_file_range(sqe, ", out);
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fprintf(out, ", %u, %" PRId64 ", 0);\n", q->len, q->off);
 }
 
@@ -188,19 +197,23 @@ static void prep_move(const struct stream *s, const struct sreq *q, unsigned int
 
 	(void)index;
 	fprintf(out, "\tio_uring_prep_%s(sqe, ", stream_ops[q->op].word);
-	emit_fd(s, &q->in, out);
+	if (q->op_flags & SPLICE_F_FD_IN_FIXED)
+		fprintf(out, "%u", stream_slot(&q->in));
+	else
+		emit_fd(s, &q->in, out);
 	if (q->op == SOP_SPLICE)
 		fprintf(out, ", %" PRId64, file ? q->in_off : -1);
 	fputs(", ", out);
-	emit_fd(s, &q->fd, out);
-	fprintf(out, "%s, %u, 0);\n", q->op == SOP_SPLICE ? ", -1" : "", q->len);
+	put_fd(s, q, out);
+	fprintf(out, "%s, %u, %s);\n", q->op == SOP_SPLICE ? ", -1" : "", q->len,
+		q->op_flags ? "SPLICE_F_FD_IN_FIXED" : "0");
 }
 
 static void prep_poll(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
 {
 	(void)index;
 	fputs("\tio_uring_prep_poll_add(sqe, ", out);
-	emit_fd(s, &q->fd, out);
+	put_fd(s, q, out);
 	fputs(", ", out);
 	emit_flags(q->op_flags, poll_flags, out);
 	fputs(");\n", out);
@@ -246,12 +259,36 @@ static void prep_cancel(const struct stream *s, const struct sreq *q, unsigned i
 	fputs(");\n", out);
 	if (q->op_flags & IORING_ASYNC_CANCEL_FD) {
 		fputs("\tsqe->fd = ", out);
-		emit_fd(s, &q->fd, out);
+		put_fd(s, q, out);
 		fputs(";\n", out);
 	}
 	if (q->op_flags & AU_ASYNC_CANCEL_OP)
 		fprintf(out, "\tsqe->len = %u; /* the opcode: %s */\n", stream_ops[q->cancel_op].opcode,
 			stream_ops[q->cancel_op].word);
+}
+
+static const struct emit_name msg_flags[] = { NAME(IORING_MSG_RING_CQE_SKIP),
+					      { AU_MSG_RING_FLAGS_PASS, "IORING_MSG_RING_FLAGS_PASS" },
+					      { 0, NULL } };
+
+/* What arrives says by its user_data that it is nobody's completion. */
+static void prep_send(const struct stream *s, const struct sreq *q, unsigned int index, FILE *out)
+{
+	(void)s;
+	fputs("\tio_uring_prep_rw(IORING_OP_MSG_RING, sqe, ", out);
+	if (q->to == STREAM_NONE)
+		fputs("-1", out);
+	else
+		fprintf(out, "rings[%u].there ? rings[%u].uring.ring_fd : -1", q->to, q->to);
+	fprintf(out, ", (void *)%s, %u, 1ull << 63 | %u);\n\tsqe->msg_ring_flags = ",
+		q->op == SOP_SEND_FD ? "IORING_MSG_SEND_FD" : "IORING_MSG_DATA", q->count, index);
+	emit_flags(q->op_flags, msg_flags, out);
+	fputs(";\n", out);
+	if (q->op == SOP_SEND_FD)
+		fprintf(out, "\tsqe->addr3 = %u;\n\tsqe->file_index = %u;\n", stream_slot(&q->fd),
+			stream_slot(&q->fd) + 1);
+	else if (q->op_flags & AU_MSG_RING_FLAGS_PASS)
+		fprintf(out, "\tsqe->file_index = %#x;\n", stream_msg_flags(index));
 }
 
 static prep_fn *const preps[SOP_NR] = {
@@ -275,6 +312,8 @@ static prep_fn *const preps[SOP_NR] = {
 	[SOP_STATX] = prep_statx,
 	[SOP_SYNC_FILE_RANGE] = prep_sync_range,
 	[SOP_MADVISE] = prep_madvise,
+	[SOP_MSG_RING] = prep_send,
+	[SOP_SEND_FD] = prep_send,
 };
 
 void emit_prep(const struct stream *s, unsigned int req, FILE *out)

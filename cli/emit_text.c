@@ -18,6 +18,7 @@ const struct emit_piece emit_first[] = {
 	     "#include <sys/eventfd.h>\n"
 	     "#include <sys/mman.h>\n"
 	     "#include <sys/stat.h>\n"
+	     "#include <sys/syscall.h>\n"
 	     "#include <sys/uio.h>\n"
 	     "#include <sys/wait.h>\n"
 	     "#include <time.h>\n"

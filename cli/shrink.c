@@ -102,6 +102,10 @@ static void move_requests(const struct stream *from, const struct shrink_plan *p
 		*q = from->reqs[r];
 		if (!move_fd(&q->fd, m) || !move_fd(&q->in, m))
 			continue;
+		if (stream_sends(q) && q->to != STREAM_NONE && m->ring[q->to] == STREAM_NONE)
+			continue;
+		if (stream_sends(q) && q->to != STREAM_NONE)
+			q->to = m->ring[q->to];
 		m->req[r] = to->nr_reqs++;
 		t->nr_reqs++;
 	}

@@ -83,6 +83,9 @@ static void find_used(const struct stream *s, struct shrink_plan *p)
 		if (s->reqs[i].fd.kind == FD_OBJ)
 			p->obj[s->reqs[i].fd.obj] = true;
 	for (unsigned int i = 0; i < s->nr_reqs; i++)
+		if (stream_sends(&s->reqs[i]) && s->reqs[i].to != STREAM_NONE)
+			p->ring[s->reqs[i].to] = true;
+	for (unsigned int i = 0; i < s->nr_reqs; i++)
 		if (s->reqs[i].in.kind == FD_OBJ)
 			p->obj[s->reqs[i].in.obj] = true;
 	for (unsigned int i = 0; i < s->nr_steps; i++) {
@@ -91,7 +94,7 @@ static void find_used(const struct stream *s, struct shrink_plan *p)
 		p->task[t->task] = true;
 		if (stream_step_on_ring(t->kind))
 			p->ring[t->ring] = true;
-		else if (t->fd.kind == FD_OBJ)
+		if (t->fd.kind == FD_OBJ)
 			p->obj[t->fd.obj] = true;
 	}
 	for (unsigned int i = 0; i < s->nr_rings; i++)

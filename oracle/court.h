@@ -22,6 +22,10 @@ enum rule_id {
 	R_ENTER_RETURN,
 	R_REGISTER_RETURN,
 	R_REGISTER_LIMITS,
+	R_FILES_RETURN,
+	R_FILES_SLOT,
+	R_MSG_UNSENT,
+	R_MSG_LOST,
 	R_INLINE_VISIBLE,
 	R_INLINE_ORDER,
 	R_PREP_RESULT,
@@ -88,6 +92,8 @@ const char *res_name(int64_t res);
 void law_events(struct court *c); /* law_cqe.c: exactly once, indices, waits, fence, hands */
 void law_submit(struct court *c); /* law_submit.c: enter's return, inline completions, drain */
 void law_register(struct court *c); /* law_register.c: limits and processors of io-wq */
+void law_files(struct court *c); /* law_files.c: registered files */
+void law_messages(struct court *c); /* law_msg.c: CQEs that other rings sent */
 void law_results(struct court *c); /* law_result.c: what each operation may say */
 void law_chains(struct court *c); /* law_chain.c */
 /* A bound was hit at which nothing could run any more: nobody is there whom a cancel claims to have ended. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "oracle/court.h"
+#include "oracle/files.h"
 
 enum { LINE = 256 };
 
@@ -327,6 +328,13 @@ static void explain_cancel(struct line *l)
 		put(l, "it found %s and cancelled it", whom);
 }
 
+static void explain_send(struct line *l)
+{
+	uint8_t to = request(l)->to;
+
+	put(l, "it arrived in %s", to == STREAM_NONE ? "no ring" : l->f->s->rings[to].name);
+}
+
 /* ---- errors ---- */
 
 static void why_bad_fd(struct line *l)
@@ -335,6 +343,8 @@ static void why_bad_fd(struct line *l)
 
 	if (q->fd.kind != FD_OBJ)
 		put(l, "its descriptor is open nowhere");
+	else if ((q->sqe_flags & IOSQE_FIXED_FILE) && file_maybe_gone(l->f, l->req))
+		put(l, "its slot was empty");
 	else if (fd_maybe_closed(l->f, &q->fd, l->f->req[l->req].cqe))
 		put(l, "its descriptor was closed");
 	else
@@ -399,6 +409,8 @@ static const struct {
 	[SOP_STATX] = { explain_done, false },
 	[SOP_SYNC_FILE_RANGE] = { explain_done, false },
 	[SOP_MADVISE] = { explain_done, false },
+	[SOP_MSG_RING] = { explain_send, false },
+	[SOP_SEND_FD] = { explain_send, false },
 };
 
 static void explain_error(struct line *l)

@@ -56,6 +56,8 @@ static int prep_of(const struct stream *s, unsigned int i, int open, bool skip_s
 		return prep_cancel(q);
 	case SOP_TIMEOUT_REMOVE:
 		return q->op_flags ? PREP_UNKNOWN : 0;
+	case SOP_STATX:
+		return q->sqe_flags & IOSQE_FIXED_FILE ? -EBADF : 0;
 	default:
 		return 0;
 	}
@@ -381,6 +383,8 @@ static bool op_may_punt(const struct stream *s, unsigned int r)
 {
 	const struct sreq *q = &s->reqs[r];
 
+	if (q->op == SOP_SEND_FD)
+		return true; /* the other ring may be busy */
 	if (q->op == SOP_OPENAT)
 		return true; /* what its path needs may not be at hand */
 	if (q->fd.kind != FD_OBJ || !stream_op_is(q->op, OP_TRANSFERS))
@@ -446,7 +450,8 @@ bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned
 			return true;
 		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_file(q) && same_fd(&k->fd, &q->fd)))
 			return false;
-		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) && k->cancel_op != q->op)
+		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) &&
+		    stream_ops[k->cancel_op].opcode != stream_ops[q->op].opcode)
 			return false;
 		if (!(k->op_flags & keys) || (k->op_flags & IORING_ASYNC_CANCEL_USERDATA))
 			return k->target == r;
@@ -517,6 +522,10 @@ static bool op_self_completing(const struct facts *f, unsigned int r)
 	case SOP_TIMEOUT_REMOVE:
 	case SOP_LINK_TIMEOUT: /* posts when its target does, which stands before it */
 		return true;
+	case SOP_MSG_RING:
+		return true;
+	case SOP_SEND_FD: /* another task may have to do it */
+		return false;
 	case SOP_TIMEOUT:
 		return q->ts <= 50 * 1000000ull;
 	default:
@@ -575,7 +584,7 @@ bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)
 	if (f->process_exit < ev)
 		return true;
 	for (unsigned int i = 0; i < f->s->nr_reqs; i++)
-		if (f->s->reqs[i].op == SOP_CLOSE && f->req[i].maybe && same_fd(&f->s->reqs[i].fd, fd) &&
+		if (stream_closes_fd(&f->s->reqs[i]) && f->req[i].maybe && same_fd(&f->s->reqs[i].fd, fd) &&
 		    f->req[i].begin < ev)
 			return true;
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
@@ -607,6 +616,8 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		[SOP_STATX] = "statx",
 		[SOP_SYNC_FILE_RANGE] = "sync_file_range",
 		[SOP_MADVISE] = "madvise",
+		[SOP_MSG_RING] = "msg_ring",
+		[SOP_SEND_FD] = "send_fd",
 	};
 	static const char *const objs[OBJ_KINDS] = { ".pipe", ".eventfd", ".file", ".fifo" };
 	const struct sreq *q;
@@ -616,8 +627,9 @@ const char *role_of(const struct facts *f, unsigned int r, char *buf, size_t cap
 		return buf;
 	}
 	q = &f->s->reqs[r];
-	snprintf(buf, cap, "%s%s%s%s", ops[q->op],
+	snprintf(buf, cap, "%s%s%s%s%s", ops[q->op],
 		 stream_op_is(q->op, OP_HOLDS) && q->fd.kind == FD_OBJ ? objs[f->s->objs[q->fd.obj].kind] : "",
-		 q->sqe_flags & IOSQE_ASYNC ? "+async" : "", r > f->req[r].chain_first ? "+linked" : "");
+		 q->sqe_flags & IOSQE_FIXED_FILE ? "+fixed" : "", q->sqe_flags & IOSQE_ASYNC ? "+async" : "",
+		 r > f->req[r].chain_first ? "+linked" : "");
 	return buf;
 }

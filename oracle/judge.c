@@ -101,9 +101,9 @@ int judge(const struct stream *s, const struct record *rec, enum profile_id prof
 int judge_and_count(const struct stream *s, const struct record *rec, enum profile_id profile, struct verdict *out,
 		    struct cells *cells, const char **why, unsigned int *event)
 {
-	static void (*const laws[])(struct court *) = { law_events,   law_submit, law_register,
-							law_results,  law_chains, law_cancels,
-							law_timeouts, law_data,	  law_states };
+	static void (*const laws[])(struct court *) = { law_events,   law_submit,  law_register, law_files,
+							law_messages, law_results, law_chains,	 law_cancels,
+							law_timeouts, law_data,	   law_states };
 	static _Thread_local struct facts f; /* large; a judge does not call itself */
 	struct court c = { .f = &f, .out = out };
 	int ret;

@@ -122,7 +122,7 @@ static void step_ended(struct registry *g, uint32_t ev)
 		return;
 	if (st->kind == STEP_MAX_WORKERS)
 		max_workers(g, st, ev);
-	else if (stream_step_registers(st->kind) && g->cpus)
+	else if (stream_step_on_iowq(st->kind) && g->cpus)
 		iowq_aff(g, st, ev);
 	else if (st->kind == STEP_SUBMIT && f->rec->ev[f->step_begin[e->step]].a && e->res != -EEXIST &&
 		 e->res != -EBADFD)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "oracle/court.h"
+#include "oracle/files.h"
 
 struct answer {
 	bool ok;
@@ -110,7 +111,7 @@ static void rw_result(const struct facts *f, unsigned int r, struct answer *a)
 		ok = true;
 		break;
 	case EBADF:
-		ok = !o || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe) ||
+		ok = !o || file_maybe_gone(f, r) ||
 		     (o->kind == OBJ_PIPE && q->fd.end != (stream_op_is(q->op, OP_READS) ? END_OUT : END_IN));
 		break;
 	case EINTR:
@@ -172,8 +173,7 @@ static void poll_result(const struct facts *f, unsigned int r, struct answer *a)
 		return;
 	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
 		return;
-	if (res == -EBADF &&
-	    (!obj_of(f, r) || (q->sqe_flags & IOSQE_FIXED_FILE) || fd_maybe_closed(f, &q->fd, f->req[r].cqe)))
+	if (res == -EBADF && (!obj_of(f, r) || file_maybe_gone(f, r)))
 		return;
 	if (res == -EINVAL && obj_of(f, r) && obj_of(f, r)->kind == OBJ_FILE && !(q->op_flags & (POLLIN | POLLOUT)))
 		return; /* a file without a poll method answers at once, with what was asked of IN and OUT; nothing else can be armed */
@@ -202,8 +202,7 @@ static bool cancel_extra(const struct facts *f, unsigned int r)
 	if (res >= 0 && (q->op_flags & (IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY)))
 		return true; /* law_cancel.c bounds it */
 	return res == -EBADF && (q->op_flags & IORING_ASYNC_CANCEL_FD) &&
-	       (q->fd.kind == FD_BAD || (q->op_flags & IORING_ASYNC_CANCEL_FD_FIXED) ||
-		fd_maybe_closed(f, &q->fd, f->req[r].cqe));
+	       (q->fd.kind == FD_BAD || file_maybe_gone(f, r));
 }
 
 static void list_result(const struct facts *f, unsigned int r, struct answer *a)
@@ -221,15 +220,13 @@ static void list_result(const struct facts *f, unsigned int r, struct answer *a)
 	}
 	if (cancel_extra(f, r) || (res == -EFAULT && dying(f, r)))
 		return;
-	if ((f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE) && res == -EBADF)
-		return;
 	deny(a, R_RESULT, text);
 }
 
-static bool end_closed(const struct facts *f, struct fdref fd, uint32_t ev, bool peer)
+/* The other end of the one a splice names. */
+static bool end_closed(const struct facts *f, struct fdref fd, uint32_t ev)
 {
-	if (peer)
-		fd.end = fd.end == END_OUT ? END_IN : END_OUT;
+	fd.end = fd.end == END_OUT ? END_IN : END_OUT;
 	return fd_maybe_closed(f, &fd, ev);
 }
 
@@ -248,19 +245,19 @@ static void move_result(const struct facts *f, unsigned int r, struct answer *a)
 	if (!fit || self)
 		snprintf(text, sizeof(text), "%s", self ? "-EINVAL: a pipe to itself" : "-EBADF");
 	if (res == 0 && q->len && fit && !self && q->op == SOP_SPLICE && from->kind == OBJ_PIPE &&
-	    !end_closed(f, q->in, ev, true)) {
+	    !end_closed(f, q->in, ev)) {
 		deny(a, R_RESULT_EOF, "more than 0: the write end is open");
 		return;
 	}
 	if (res >= 0 ? to && from && (uint32_t)res <= q->len && (!q->len || (fit && !self)) :
 		       res == -ECANCELED || res == -EINTR || (res == -EFAULT && dying(f, r)))
 		return;
-	if (res == -EBADF && (!fit || end_closed(f, q->fd, ev, false) || end_closed(f, q->in, ev, false)))
+	if (res == -EBADF && (!fit || file_maybe_gone(f, r) || input_maybe_gone(f, r)))
 		return;
 	if ((res == -EINVAL && self) ||
 	    (res == -EAGAIN && fit && ((to->flags & OBJ_NONBLOCK) || (from->flags & OBJ_NONBLOCK))))
 		return;
-	if (res == -EPIPE && fit && end_closed(f, q->fd, ev, true))
+	if (res == -EPIPE && fit && end_closed(f, q->fd, ev))
 		return;
 	deny(a, res == -EPIPE ? R_RESULT_EPIPE : R_RESULT, text);
 }
@@ -331,6 +328,73 @@ static void open_result(const struct facts *f, unsigned int r, struct answer *a)
 		deny(a, R_RESULT, "a descriptor, or -ECANCELED, -EINTR, -ENXIO where they have a cause");
 }
 
+/* MSG_RING and SEND_FD: what can be wrong with what is sent, and where to. Most of it is known for sure. */
+struct sending {
+	bool gone, maybe_gone; /* the other ring */
+	bool refused; /* -EINVAL */
+	bool disabled;
+	struct slot_look from, into; /* SEND_FD */
+};
+
+static struct sending sending(const struct facts *f, unsigned int r)
+{
+	const struct sreq *q = &f->s->reqs[r];
+	const struct req_fact *rf = &f->req[r];
+	bool data = q->op == SOP_MSG_RING;
+	struct sending s = { 0 };
+
+	s.gone = q->to == STREAM_NONE || !f->ring[q->to].made || f->ring[q->to].closed < rf->begin;
+	if (s.gone)
+		return s;
+	s.maybe_gone = f->ring[q->to].closed < rf->cqe;
+	s.refused = data ? q->op_flags & IORING_MSG_RING_CQE_SKIP : q->to == rf->ring;
+	s.disabled = f->s->rings[q->to].flags & IORING_SETUP_R_DISABLED;
+	if (data)
+		return s;
+	s.from = req_slot_look(f, r, &q->fd);
+	s.into = slot_look(f, q->to, &q->fd, rf->begin, rf->cqe);
+	return s;
+}
+
+/* Of the first thing that is wrong. */
+static const char *send_allowed(const struct facts *f, unsigned int r, const struct sending *s)
+{
+	uint8_t to = f->s->reqs[r].to;
+	bool fd = f->s->reqs[r].op == SOP_SEND_FD, full = !fd || (s->from.states & SLOT_FULL);
+	int32_t res = f->req[r].res;
+
+	if (res == -EBADF && s->maybe_gone)
+		return NULL;
+	if (s->gone)
+		return res == -EBADF ? NULL : "-EBADF: there is no such ring";
+	if (s->refused)
+		return res == -EINVAL ? NULL : "-EINVAL";
+	if (s->disabled)
+		return res == -EBADFD ? NULL : "-EBADFD: the ring is disabled";
+	if (fd && res == -EBADF && (s->from.states & SLOT_EMPTY))
+		return NULL;
+	if (fd && full && ((res == -ENXIO && s->into.none) || (res == -EINVAL && s->into.beyond)))
+		return NULL;
+	if (fd && res == -EOWNERDEAD && f->task_exit[f->s->rings[to].task] < f->req[r].cqe)
+		return NULL;
+	return res == 0 && full && (!fd || s->into.within) ? NULL :
+	       fd					   ? "what its slot and the other table make of it" :
+							     "0";
+}
+
+static void send_result(const struct facts *f, unsigned int r, struct answer *a)
+{
+	struct sending s = sending(f, r);
+	int32_t res = f->req[r].res;
+	const char *allowed;
+
+	if (res == -ECANCELED || (res == -EFAULT && dying(f, r)))
+		return;
+	allowed = send_allowed(f, r, &s);
+	if (allowed)
+		deny(a, R_RESULT, allowed);
+}
+
 /* -ERESTARTSYS and its like. */
 static bool is_restart(int32_t res)
 {
@@ -342,7 +406,7 @@ typedef bool when_fn(const struct facts *f, unsigned int r);
 
 static bool when_bad_fd(const struct facts *f, unsigned int r)
 {
-	return !obj_of(f, r) || fd_maybe_closed(f, &f->s->reqs[r].fd, f->req[r].cqe);
+	return !obj_of(f, r) || file_maybe_gone(f, r);
 }
 
 static bool when_file(const struct facts *f, unsigned int r)
@@ -363,12 +427,38 @@ static bool when_any(const struct facts *f, unsigned int r)
 
 static bool when_there(const struct facts *f, unsigned int r)
 {
-	return obj_of(f, r);
+	return obj_of(f, r) && !(f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE);
 }
 
 static bool when_nowhere(const struct facts *f, unsigned int r)
 {
-	return !obj_of(f, r);
+	return !obj_of(f, r) && !(f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE);
+}
+
+/* Of slots. */
+static struct slot_look look(const struct facts *f, unsigned int r)
+{
+	return req_slot_look(f, r, &f->s->reqs[r].fd);
+}
+
+static bool when_slot_full(const struct facts *f, unsigned int r)
+{
+	return (f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE) && (look(f, r).states & SLOT_FULL);
+}
+
+static bool when_slot_empty(const struct facts *f, unsigned int r)
+{
+	return (f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE) && look(f, r).within && (look(f, r).states & SLOT_EMPTY);
+}
+
+static bool when_no_table(const struct facts *f, unsigned int r)
+{
+	return (f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE) && look(f, r).none;
+}
+
+static bool when_beyond(const struct facts *f, unsigned int r)
+{
+	return (f->s->reqs[r].sqe_flags & IOSQE_FIXED_FILE) && look(f, r).beyond;
 }
 
 static const struct {
@@ -389,6 +479,10 @@ static const struct {
 	{ SOP_FTRUNCATE, -EBADF, when_bad_fd, "-EBADF" },
 	{ SOP_CLOSE, 0, when_there, "0" },
 	{ SOP_CLOSE, -EBADF, when_nowhere, "-EBADF" },
+	{ SOP_CLOSE, 0, when_slot_full, "0" },
+	{ SOP_CLOSE, -EBADF, when_slot_empty, "-EBADF: its slot is empty" },
+	{ SOP_CLOSE, -ENXIO, when_no_table, "-ENXIO: there is no table" },
+	{ SOP_CLOSE, -EINVAL, when_beyond, "-EINVAL: the table has no such slot" },
 	{ SOP_STATX, 0, when_there, "0" },
 	{ SOP_STATX, -EBADF, when_bad_fd, "-EBADF" },
 	{ SOP_SYNC_FILE_RANGE, 0, when_file, "0" },
@@ -428,6 +522,8 @@ void law_results(struct court *c)
 			deny(&a, R_RESULT_RESTART, "-EINTR");
 		else if (op == SOP_OPENAT)
 			open_result(f, r, &a);
+		else if (stream_sends(&f->s->reqs[r]))
+			send_result(f, r, &a);
 		else if (stream_op_is(op, OP_MOVES))
 			move_result(f, r, &a);
 		else if (stream_op_is(op, OP_TRANSFERS))

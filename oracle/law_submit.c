@@ -97,8 +97,12 @@ static bool may_overflow(const struct facts *f, unsigned int step)
 		if (f->rec->ev[f->step_end[i]].tail_after - reaped < f->ring[ring].cq_entries)
 			base = reaped;
 	}
-	for (unsigned int r = 0; r < f->s->nr_reqs; r++)
+	for (unsigned int r = 0; r < f->s->nr_reqs; r++) {
 		consumed += f->req[r].maybe && f->req[r].ring == ring && f->req[r].step <= step;
+		consumed += f->req[r].maybe && stream_sends(&f->s->reqs[r]) && f->s->reqs[r].to == ring;
+	}
+	for (unsigned int i = 0; i < f->s->nr_steps; i++)
+		consumed += f->s->steps[i].kind == STEP_TELL && f->s->steps[i].ring == ring;
 	return consumed - base > f->ring[ring].cq_entries;
 }
 

@@ -129,6 +129,8 @@ void ask_others(const struct facts *f, unsigned int group, uint32_t ev, unsigned
 		[SOP_STATX] = 0x03,
 		[SOP_SYNC_FILE_RANGE] = 0x03,
 		[SOP_MADVISE] = 0x03,
+		[SOP_MSG_RING] = 0x03,
+		[SOP_SEND_FD] = 0x03,
 	};
 	const struct sreq *q = &f->s->reqs[r];
 	bool counts = stream_op_is(q->op, OP_TRANSFERS);

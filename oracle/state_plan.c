@@ -55,15 +55,29 @@ static void look(const struct facts *f, uint32_t ev, struct order *orders, struc
 	look_hi(&orders[e->ring], t, e->tail_after, 4 * ev);
 }
 
+/* A CQE for another ring, which may be full. */
+static void note_message(const struct facts *f, const struct sreq *q, int32_t *owed, struct times *t)
+{
+	if (!stream_sends(q) || q->to == STREAM_NONE)
+		return;
+	if (++owed[q->to] > (int32_t)f->ring[q->to].cq_entries)
+		t->overflows[q->to] = true;
+}
+
 /* Can a CQE have gone to the overflow list? It is made there in its order, but seen later. */
 static void note_room(const struct facts *f, const struct rec_event *e, int32_t *owed, struct times *t)
 {
 	if (e->kind == REC_CQE)
 		owed[e->ring]--;
+	if (e->kind == REC_END && e->step != REC_NO_STEP && f->s->steps[e->step].kind == STEP_TELL && e->res == 0 &&
+	    ++owed[e->ring] > (int32_t)f->ring[e->ring].cq_entries)
+		t->overflows[e->ring] = true;
 	if (e->kind != REC_END || e->step == REC_NO_STEP || f->s->steps[e->step].kind != STEP_SUBMIT || e->res <= 0 ||
 	    e->ring >= STREAM_MAX_RINGS)
 		return;
 	owed[e->ring] += (int32_t)e->res;
+	for (unsigned int i = 0; i < f->s->steps[e->step].nr_reqs; i++)
+		note_message(f, &f->s->reqs[f->s->steps[e->step].first_req + i], owed, t);
 	if (owed[e->ring] > (int32_t)f->ring[e->ring].cq_entries)
 		t->overflows[e->ring] = true;
 }

@@ -453,6 +453,36 @@ static void settle(struct run *x)
 	each_ring(x, note_unsettled, owes);
 }
 
+/* What other rings sent has come, but may wait for this ring's task, or for room. */
+static void take_messages(struct run *x, unsigned int ring)
+{
+	ring_wait(x, &x->ring[ring], 0, FIRST_SLICE_NS);
+	ring_reap(x, ring);
+}
+
+static bool gets_messages(const struct run *x, unsigned int ring)
+{
+	for (unsigned int i = 0; i < x->s->nr_reqs; i++)
+		if (stream_sends(&x->s->reqs[i]) && x->s->reqs[i].to == ring)
+			return true;
+	for (unsigned int i = 0; i < x->s->nr_steps; i++)
+		if (x->s->steps[i].kind == STEP_TELL && x->s->steps[i].ring == ring)
+			return true;
+	return false;
+}
+
+/* A table would go with its ring, but a kernel takes its time with that, and the probes would wait for what it holds. */
+static void end_ring(struct run *x, unsigned int ring)
+{
+	bool table = false;
+
+	for (unsigned int i = 0; i < x->s->nr_steps; i++)
+		table |= x->s->steps[i].kind == STEP_FILES && x->s->steps[i].ring == ring;
+	if (table)
+		x->be->reg(x->ring[ring].fd, IORING_UNREGISTER_FILES, NULL, 0);
+	ring_close(x, ring);
+}
+
 void epilogue_run(struct run *x)
 {
 	uint64_t deadline, slice = FIRST_SLICE_NS;
@@ -473,8 +503,9 @@ void epilogue_run(struct run *x)
 		if (alive(x, i) && x->ring[i].owed)
 			bound_hit(x, i, PHASE_DRAIN, x->ring[i].owed);
 	each_ring(x, fence_ring, may_fence);
+	each_ring(x, take_messages, gets_messages);
 	note_phase(x, PHASE_CLOSE, STREAM_NONE);
 	for (unsigned int i = 0; i < x->s->nr_rings; i++)
 		if (alive(x, i) && to_close(x, i))
-			run_on(x, run_owner(x, i), ring_close, i);
+			run_on(x, run_owner(x, i), end_ring, i);
 }

@@ -129,7 +129,7 @@ static void note_host(struct run *x)
 	bool registers = false;
 
 	for (unsigned int i = 0; i < x->s->nr_steps; i++)
-		registers |= stream_step_registers(x->s->steps[i].kind);
+		registers |= stream_step_on_iowq(x->s->steps[i].kind);
 	if (!registers)
 		return;
 	x->be->host(&h);
@@ -353,8 +353,7 @@ static int run_crew(struct run *x)
 static bool stream_closes(const struct stream *s, unsigned int obj, enum obj_end end)
 {
 	for (unsigned int i = 0; i < s->nr_reqs; i++)
-		if (s->reqs[i].op == SOP_CLOSE && s->reqs[i].fd.kind == FD_OBJ && s->reqs[i].fd.obj == obj &&
-		    s->reqs[i].fd.end == end)
+		if (stream_closes_fd(&s->reqs[i]) && s->reqs[i].fd.obj == obj && s->reqs[i].fd.end == end)
 			return true;
 	for (unsigned int i = 0; i < s->nr_steps; i++)
 		if (s->steps[i].kind == STEP_CLOSE && s->steps[i].fd.kind == FD_OBJ && s->steps[i].fd.obj == obj &&
@@ -426,7 +425,8 @@ static bool may_reuse(const struct run *x)
 	if (!x->solo || x->exits_process || x->s->nr_rings != 1)
 		return false;
 	for (unsigned int i = 0; i < x->s->nr_reqs; i++)
-		if (x->s->reqs[i].sqe_flags & (IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_DRAIN))
+		if ((x->s->reqs[i].sqe_flags & (IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_DRAIN)) ||
+		    stream_sends(&x->s->reqs[i]))
 			return false;
 	for (unsigned int i = 0; i < x->s->nr_steps; i++)
 		if (x->s->steps[i].kind == STEP_CLOSE_RING || stream_step_registers(x->s->steps[i].kind))

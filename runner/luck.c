@@ -91,12 +91,21 @@ static bool may_move(const struct step *st)
 	       (st->kind >= STEP_WRITE && st->kind <= STEP_OPEN);
 }
 
+/* What is sent goes to other rings. */
+static bool sends(const struct stream *s, const struct step *st)
+{
+	for (unsigned int i = 0; i < st->nr_reqs; i++)
+		if (stream_sends(&s->reqs[st->first_req + i]))
+			return true;
+	return false;
+}
+
 static bool independent(const struct stream *s, const struct step *a, const struct step *b)
 {
 	uint32_t objs_a = on_ring(a) ? ring_objs(s, a->ring) : obj_bit(&a->fd);
 	uint32_t objs_b = on_ring(b) ? ring_objs(s, b->ring) : obj_bit(&b->fd);
 
-	return may_move(a) && may_move(b) && a->task != b->task && !(objs_a & objs_b) &&
+	return may_move(a) && may_move(b) && !sends(s, a) && !sends(s, b) && a->task != b->task && !(objs_a & objs_b) &&
 	       !(on_ring(a) && on_ring(b) && a->ring == b->ring);
 }
 

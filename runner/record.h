@@ -21,6 +21,7 @@ enum { RECORD_VERSION = 1, RECORD_MAX_EVENTS = 4096 };
 /* user_data of the runner's own requests: the top bit, a kind, a serial number */
 #define REC_UD_CANCEL (1ull << 63 | 1ull << 32) /* epilogue: ASYNC_CANCEL with ANY|ALL */
 #define REC_UD_FENCE (1ull << 63 | 2ull << 32) /* epilogue: the drained NOP */
+#define REC_UD_MSG (1ull << 63 | 3ull << 32) /* + request, or 128 + step: a CQE that one sent */
 
 /* Bytes of the runner's own (the stream's are the TOKENs of stream/model.h) */
 #define REC_BYTE_RELEASE 254 /* written by the epilogue to feed a pipe */

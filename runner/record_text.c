@@ -190,6 +190,10 @@ static void show_cqe(const struct rec_event *e, const struct stream *s, struct t
 		text_printf(out, "(cancel %u)", (unsigned int)e->a);
 	else if ((e->a & ~0xffffffffull) == REC_UD_FENCE)
 		text_put(out, "(fence)");
+	else if ((e->a & ~0xffffffffull) == REC_UD_MSG && (uint32_t)e->a < s->nr_reqs)
+		text_printf(out, "(from %s)", s->reqs[(uint32_t)e->a].name);
+	else if ((e->a & ~0xffffffffull) == REC_UD_MSG && (uint32_t)e->a >= STREAM_MAX_REQS)
+		text_printf(out, "(from step %u)", (uint32_t)e->a - STREAM_MAX_REQS + 1);
 	else
 		text_printf(out, "0x%" PRIx64, e->a);
 	put_result(e, out);

@@ -170,6 +170,8 @@ static void settle(struct run *x, struct run_ring *r, uint16_t req, uint64_t use
 	}
 	if ((user_data & ~0xffffffffull) == REC_UD_CANCEL)
 		r->cancel_res = res;
+	if ((user_data & ~0xffffffffull) == REC_UD_MSG)
+		return;
 	if (user_data >> 63 && r->owed > 0)
 		r->owed--;
 }
@@ -211,7 +213,7 @@ static void reap_one(struct run *x, unsigned int ring, uint32_t head)
 	note_commit(x, e);
 	store(r->cq_head, head + 1);
 	settle(x, r, req, user_data, res, flags);
-	if (req != REC_NO_REQ && x->s->reqs[req].op == SOP_CLOSE && res == 0)
+	if (req != REC_NO_REQ && stream_closes_fd(&x->s->reqs[req]) && res == 0)
 		x->open[x->s->reqs[req].fd.obj][x->s->reqs[req].fd.end] = false;
 	if (req != REC_NO_REQ && x->s->reqs[req].op == SOP_OPENAT && res > 0)
 		x->opened[req] = res;

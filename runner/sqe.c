@@ -14,6 +14,12 @@ int run_fd(const struct run *x, const struct fdref *ref)
 	return ref->kind == FD_OBJ ? x->fd[ref->obj][ref->end] : -1;
 }
 
+/* The descriptor of a request, or its slot. */
+static int sqe_fd(const struct run *x, const struct sreq *q)
+{
+	return q->sqe_flags & IOSQE_FIXED_FILE ? (int)stream_slot(&q->fd) : run_fd(x, &q->fd);
+}
+
 char *run_buffer(struct run *x, unsigned int req)
 {
 	return x->arena + x->buf_at[req];
@@ -28,7 +34,7 @@ static void fill_transfer(struct run *x, unsigned int req, const struct sreq *q,
 {
 	char *buf = run_buffer(x, req);
 
-	sqe->fd = run_fd(x, &q->fd);
+	sqe->fd = sqe_fd(x, q);
 	sqe->addr = (uint64_t)(uintptr_t)buf;
 	sqe->len = q->len;
 	sqe->off = (uint64_t)q->off;
@@ -63,8 +69,9 @@ static void fill_move(struct run *x, unsigned int req, const struct sreq *q, str
 {
 	bool file = q->in.kind == FD_OBJ && x->s->objs[q->in.obj].kind == OBJ_FILE;
 
-	sqe->fd = run_fd(x, &q->fd);
-	sqe->splice_fd_in = run_fd(x, &q->in);
+	sqe->fd = sqe_fd(x, q);
+	sqe->splice_fd_in = q->op_flags & SPLICE_F_FD_IN_FIXED ? (int)stream_slot(&q->in) : run_fd(x, &q->in);
+	sqe->splice_flags = q->op_flags;
 	sqe->len = q->len;
 	sqe->off = q->op == SOP_SPLICE ? (uint64_t)-1 : 0;
 	if (q->op == SOP_SPLICE)
@@ -78,15 +85,21 @@ static void fill_openat(struct run *x, unsigned int req, const struct sreq *q, s
 	sqe->open_flags = (q->fd.end == END_IN ? O_WRONLY : O_RDONLY) | O_CLOEXEC;
 }
 
-static void fill_fd(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+/* Of a slot, which is counted from 1 there. */
+static void fill_close(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = run_fd(x, &q->fd);
+	if (q->sqe_flags & IOSQE_FIXED_FILE) {
+		sqe->flags &= (uint8_t)~IOSQE_FIXED_FILE;
+		sqe->file_index = stream_slot(&q->fd) + 1;
+	} else {
+		sqe->fd = run_fd(x, &q->fd);
+	}
 }
 
 /* Of the descriptor itself. */
 static void fill_statx(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = run_fd(x, &q->fd);
+	sqe->fd = sqe_fd(x, q);
 	sqe->addr = (uint64_t)(uintptr_t) "";
 	sqe->off = (uint64_t)(uintptr_t)run_buffer(x, req);
 	sqe->len = STATX_BASIC_STATS;
@@ -95,7 +108,7 @@ static void fill_statx(struct run *x, unsigned int req, const struct sreq *q, st
 
 static void fill_sync_range(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = run_fd(x, &q->fd);
+	sqe->fd = sqe_fd(x, q);
 	sqe->off = (uint64_t)q->off;
 	sqe->len = q->len;
 }
@@ -111,20 +124,20 @@ static void fill_madvise(struct run *x, unsigned int req, const struct sreq *q, 
 
 static void fill_fsync(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = run_fd(x, &q->fd);
+	sqe->fd = sqe_fd(x, q);
 	sqe->fsync_flags = q->op_flags;
 }
 
 static void fill_fallocate(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = run_fd(x, &q->fd);
+	sqe->fd = sqe_fd(x, q);
 	sqe->off = (uint64_t)q->off;
 	sqe->addr = q->len;
 }
 
 static void fill_ftruncate(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = run_fd(x, &q->fd);
+	sqe->fd = sqe_fd(x, q);
 	sqe->off = q->len;
 }
 
@@ -137,7 +150,7 @@ static void fill_nop(struct run *x, unsigned int req, const struct sreq *q, stru
 
 static void fill_poll(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = run_fd(x, &q->fd);
+	sqe->fd = sqe_fd(x, q);
 	sqe->poll32_events = q->op_flags;
 }
 
@@ -167,11 +180,31 @@ static void fill_timeout_remove(struct run *x, unsigned int req, const struct sr
 
 static void fill_cancel(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
 {
-	sqe->fd = q->op_flags & IORING_ASYNC_CANCEL_FD ? run_fd(x, &q->fd) : -1;
+	sqe->fd = q->op_flags & IORING_ASYNC_CANCEL_FD ? sqe_fd(x, q) : -1;
 	sqe->addr = target_of(q);
 	if (q->op_flags & AU_ASYNC_CANCEL_OP)
 		sqe->len = stream_ops[q->cancel_op].opcode;
 	sqe->cancel_flags = q->op_flags;
+	if (q->sqe_flags & IOSQE_FIXED_FILE)
+		sqe->cancel_flags |= IORING_ASYNC_CANCEL_FD_FIXED;
+}
+
+/* A file goes from its slot here to its slot there, which is counted from 1. */
+static void fill_send(struct run *x, unsigned int req, const struct sreq *q, struct io_uring_sqe *sqe)
+{
+	sqe->fd = q->to == STREAM_NONE ? -1 : x->ring[q->to].fd;
+	sqe->off = REC_UD_MSG + req;
+	sqe->msg_ring_flags = q->op_flags;
+	if (q->op == SOP_SEND_FD) {
+		sqe->addr = IORING_MSG_SEND_FD;
+		sqe->addr3 = stream_slot(&q->fd);
+		sqe->file_index = stream_slot(&q->fd) + 1;
+		return;
+	}
+	sqe->addr = IORING_MSG_DATA;
+	sqe->len = q->count;
+	if (q->op_flags & AU_MSG_RING_FLAGS_PASS)
+		sqe->file_index = stream_msg_flags(req);
 }
 
 static sqe_fn *const fills[SOP_NR] = {
@@ -191,10 +224,12 @@ static sqe_fn *const fills[SOP_NR] = {
 	[SOP_SPLICE] = fill_move,
 	[SOP_TEE] = fill_move,
 	[SOP_OPENAT] = fill_openat,
-	[SOP_CLOSE] = fill_fd,
+	[SOP_CLOSE] = fill_close,
 	[SOP_STATX] = fill_statx,
 	[SOP_SYNC_FILE_RANGE] = fill_sync_range,
 	[SOP_MADVISE] = fill_madvise,
+	[SOP_MSG_RING] = fill_send,
+	[SOP_SEND_FD] = fill_send,
 };
 
 void sqe_fill(struct run *x, unsigned int req, struct io_uring_sqe *sqe)

@@ -14,7 +14,7 @@ static void begin(struct run *x, const struct step *st, uint64_t a)
 	struct rec_event *e = note(x, REC_BEGIN);
 
 	e->ring = stream_step_on_ring(st->kind) ? st->ring : STREAM_NONE;
-	e->obj = st->fd.kind == FD_OBJ && st->kind >= STEP_WRITE && st->kind <= STEP_CLOSE ? st->fd.obj : STREAM_NONE;
+	e->obj = st->fd.kind == FD_OBJ && stream_step_has_fd(st->kind) ? st->fd.obj : STREAM_NONE;
 	e->a = a;
 	note_commit(x, e);
 }
@@ -32,7 +32,7 @@ static void end_with(struct run *x, const struct step *st, int64_t res, uint32_t
 		e->ring = st->ring;
 		e->tail_before = x->ring[st->ring].tail_before;
 		e->tail_after = x->ring[st->ring].tail_after;
-	} else if (st->kind <= STEP_CLOSE && st->fd.kind == FD_OBJ) {
+	} else if (stream_step_has_fd(st->kind) && st->fd.kind == FD_OBJ) {
 		e->obj = st->fd.obj;
 	}
 	note_commit(x, e);
@@ -182,7 +182,20 @@ static void step_peek(struct run *x, const struct step *st)
 	ring_reap(x, st->ring);
 }
 
-/* What was there before is in END's a. No look at the CQ: the call is not about it. */
+/* No look at the CQ: the call is not about it. What it says beside its return goes to END's a. */
+static int register_call(struct run *x, const struct step *st, unsigned int opcode, void *arg, unsigned int nr)
+{
+	begin(x, st, 0);
+	return x->be->reg(x->ring[st->ring].fd, opcode, arg, nr);
+}
+
+static void register_step(struct run *x, const struct step *st, unsigned int opcode, void *arg, unsigned int nr)
+{
+	if (!no_ring(x, st))
+		end(x, st, register_call(x, st, opcode, arg, nr), 0);
+}
+
+/* What was there before. */
 static void step_max_workers(struct run *x, const struct step *st)
 {
 	uint32_t limit[2] = { st->limit[0], st->limit[1] };
@@ -190,23 +203,70 @@ static void step_max_workers(struct run *x, const struct step *st)
 
 	if (no_ring(x, st))
 		return;
-	begin(x, st, 0);
-	ret = x->be->reg(x->ring[st->ring].fd, IORING_REGISTER_IOWQ_MAX_WORKERS, limit, 2);
+	ret = register_call(x, st, IORING_REGISTER_IOWQ_MAX_WORKERS, limit, 2);
 	end_with(x, st, ret, 0, ret == 0 ? (uint64_t)limit[0] << 32 | limit[1] : 0);
 }
 
 static void step_iowq_aff(struct run *x, const struct step *st)
 {
-	bool binds = st->kind == STEP_IOWQ_AFF;
 	uint64_t cpus = st->value;
-	int ret;
+
+	if (st->kind == STEP_IOWQ_AFF)
+		register_step(x, st, IORING_REGISTER_IOWQ_AFF, &cpus, sizeof(cpus));
+	else
+		register_step(x, st, IORING_UNREGISTER_IOWQ_AFF, NULL, 0);
+}
+
+static void step_files(struct run *x, const struct step *st)
+{
+	struct io_uring_rsrc_register sparse = { .nr = st->len, .flags = IORING_RSRC_REGISTER_SPARSE };
+	int32_t fds[STREAM_MAX_SLOTS];
+
+	for (unsigned int i = 0; i < st->len; i++)
+		fds[i] = i / 2 < x->s->nr_objs && x->s->objs[i / 2].kind != OBJ_FIFO && x->open[i / 2][i % 2] ?
+				 x->fd[i / 2][i % 2] :
+				 -1;
+	if (st->value)
+		register_step(x, st, IORING_REGISTER_FILES, fds, st->len);
+	else
+		register_step(x, st, IORING_REGISTER_FILES2, &sparse, sizeof(sparse));
+}
+
+static void step_slot(struct run *x, const struct step *st)
+{
+	int32_t fd = st->value ? -1 : run_fd(x, &st->fd);
+	struct io_uring_rsrc_update up = { .offset = stream_slot(&st->fd), .data = (uint64_t)(uintptr_t)&fd };
+
+	register_step(x, st, IORING_REGISTER_FILES_UPDATE, &up, 1);
+}
+
+static void step_unfiles(struct run *x, const struct step *st)
+{
+	register_step(x, st, IORING_UNREGISTER_FILES, NULL, 0);
+}
+
+static void step_probe(struct run *x, const struct step *st)
+{
+	_Alignas(struct io_uring_probe) char
+		buf[sizeof(struct io_uring_probe) + AU_OP_LAST_6_18 * sizeof(struct io_uring_probe_op)] = { 0 };
+
+	register_step(x, st, IORING_REGISTER_PROBE, buf, AU_OP_LAST_6_18);
+}
+
+/* Called on no ring. */
+static void step_tell(struct run *x, const struct step *st)
+{
+	struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_MSG_RING,
+		.fd = x->ring[st->ring].fd,
+		.off = REC_UD_MSG + STREAM_MAX_REQS + x->step,
+		.len = st->len,
+	};
 
 	if (no_ring(x, st))
 		return;
 	begin(x, st, 0);
-	ret = x->be->reg(x->ring[st->ring].fd, binds ? IORING_REGISTER_IOWQ_AFF : IORING_UNREGISTER_IOWQ_AFF,
-			 binds ? &cpus : NULL, binds ? sizeof(cpus) : 0);
-	end(x, st, ret, 0);
+	end(x, st, x->be->reg(-1, AU_REGISTER_SEND_MSG_RING, &sqe, 1), 0);
 }
 
 static bool is_eventfd(const struct run *x, const struct step *st)
@@ -298,6 +358,11 @@ static step_fn *const steps[STEP_KINDS] = {
 	[STEP_MAX_WORKERS] = step_max_workers,
 	[STEP_IOWQ_AFF] = step_iowq_aff,
 	[STEP_IOWQ_UNAFF] = step_iowq_aff,
+	[STEP_FILES] = step_files,
+	[STEP_SLOT] = step_slot,
+	[STEP_UNFILES] = step_unfiles,
+	[STEP_PROBE] = step_probe,
+	[STEP_TELL] = step_tell,
 	[STEP_WRITE] = step_write,
 	[STEP_READ] = step_read,
 	[STEP_OPEN] = step_open,

@@ -3,10 +3,11 @@
  * A ring:   flags, entries - 1, CQ entries (2), task, unused
  * An object: kind and flags, its initial value (7, sign-extended)
  * A record: kind (see `kinds`) and
- *   request: SQE flags, descriptor, target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
- *            length or count or cancelled operation (3), value or offset or time (8)
+ *   request: SQE flags, descriptor (bits 5 and 6: fixed), target as a distance (-128: none) or pieces or a second descriptor, flags of the operation,
+ *            length or count or cancelled operation (3), value or offset or time (8); what is sent: ring instead of the target
  *   step:    task, ring or descriptor, wait (1: given), CQEs, length (3), value (8)
  *	      registrations: task, ring, 1: all of what follows counts (else two bits of each), -, -, limits or CPUs (8)
+ *            registered files: task, ring, 1: open or empty, slots or descriptor; tell: the result there
  *
  * Flags that make most requests fail are spread over two bits, so that random bytes have few of them. */
 #include "stream/codec.h"
@@ -26,6 +27,9 @@ enum {
 	FEATURE_DRAIN = 1,
 	FEATURE_SKIP = 2,
 	REQ = 0x40, /* in `kinds`: an operation, not a step */
+	FD_OBJECT = 0x1f, /* a descriptor: object + 1, 0: none; */
+	FD_FIXED = 0x60, /* both bits: its slot is meant; */
+	FD_IN = 0x80, /* end */
 	EVENT_LEN = 8,
 	FILE_LEN = 1 << 14, /* bounds of what is written to files: */
 	FILE_OFF = 1 << 16,
@@ -50,14 +54,14 @@ static const uint8_t kinds[128] = {
 
 	REQ | SOP_FSYNC, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT,
 	REQ | SOP_TIMEOUT_REMOVE, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT,
-	STEP_MAX_WORKERS, STEP_IOWQ_AFF, STEP_IOWQ_UNAFF, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, REQ | SOP_READ,
-	REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_TIMEOUT_REMOVE,
+	STEP_MAX_WORKERS, STEP_IOWQ_AFF, STEP_IOWQ_UNAFF, STEP_READ, STEP_SUBMIT, STEP_OPEN, REQ | SOP_FALLOCATE, STEP_FILES,
+	STEP_SLOT, STEP_UNFILES, STEP_PROBE, STEP_TELL,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, REQ | SOP_READV, REQ | SOP_WRITEV, REQ | SOP_READ,
 	REQ | SOP_WRITE, REQ | SOP_SPLICE, REQ | SOP_TEE, REQ | SOP_OPENAT, REQ | SOP_ASYNC_CANCEL,
 	REQ | SOP_FTRUNCATE, REQ | SOP_READ, REQ | SOP_WRITE, REQ | SOP_POLL_ADD, REQ | SOP_TIMEOUT, REQ | SOP_READ,
 	REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL, STEP_SUBMIT, STEP_WAIT, STEP_SUBMIT, STEP_WAIT,
 	REQ | SOP_CLOSE, REQ | SOP_STATX, REQ | SOP_SYNC_FILE_RANGE, REQ | SOP_MADVISE, REQ | SOP_FSYNC, REQ | SOP_READV, REQ | SOP_WRITEV,
-	REQ | SOP_WRITE, REQ | SOP_TIMEOUT, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
+	REQ | SOP_MSG_RING, REQ | SOP_SEND_FD, REQ | SOP_READ, REQ | SOP_LINK_TIMEOUT, REQ | SOP_ASYNC_CANCEL,
 	STEP_SUBMIT, STEP_WAIT, STEP_WRITE, STEP_SUBMIT, STEP_CLOSE, STEP_CLOSE_RING, STEP_EXIT_THREAD,
 	STEP_EXIT_PROCESS,
 };
@@ -175,6 +179,7 @@ struct reader {
 	unsigned int features;
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], end_gone[STREAM_MAX_OBJS][2];
 	uint64_t appended[STREAM_MAX_OBJS];
+	bool exits, holds_itself; /* some task has exited; a request may hold its own ring: not both in one stream */
 	bool over; /* nothing may follow */
 };
 
@@ -255,20 +260,20 @@ static void encode_obj(const struct obj *o, uint8_t *b)
 
 static struct fdref fd_of(const struct stream *s, uint8_t b)
 {
-	unsigned int obj = (b & 0x7f) % (s->nr_objs + 1u);
+	unsigned int obj = (b & FD_OBJECT) % (s->nr_objs + 1u);
 	struct fdref fd = { .kind = FD_BAD };
 
 	if (obj > 0) {
 		fd = (struct fdref){ .kind = FD_OBJ, .obj = (uint8_t)(obj - 1) };
 		if (stream_has_ends(s->objs[fd.obj].kind))
-			fd.end = b >> 7;
+			fd.end = b & FD_IN ? END_IN : END_OUT;
 	}
 	return fd;
 }
 
 static uint8_t fd_byte(const struct fdref *fd)
 {
-	return fd->kind == FD_BAD ? 0 : (uint8_t)((fd->obj + 1) | fd->end << 7);
+	return fd->kind == FD_BAD ? 0 : (uint8_t)((fd->obj + 1) | (fd->end ? FD_IN : 0));
 }
 
 static unsigned int kind_of(const struct stream *s, const struct fdref *fd)
@@ -319,6 +324,8 @@ static void decode_move(struct reader *r, struct sreq *q, const uint8_t *b)
 {
 	unsigned int from;
 
+	q->op_flags = flags_of(stream_ops[q->op].flags, b[4], true);
+
 	if (kind_of(r->s, &q->fd) != OBJ_PIPE)
 		q->fd = (struct fdref){ .kind = FD_BAD };
 	q->in = fd_of(r->s, b[3]);
@@ -345,6 +352,8 @@ static void decode_cancel(struct reader *r, struct sreq *q, const uint8_t *b)
 	}
 	if (!stream_cancel_by_target(q->op_flags))
 		q->target = STREAM_NONE;
+	if (!stream_may_be_fixed(q))
+		q->sqe_flags &= (uint8_t)~IOSQE_FIXED_FILE;
 }
 
 static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
@@ -369,7 +378,9 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		q->fd = fd_of(s, b[2]);
 	if ((kind_of(s, &q->fd) == OBJ_FIFO) != (op == SOP_OPENAT))
 		q->fd = (struct fdref){ .kind = FD_BAD };
-	if (op == SOP_CLOSE && q->fd.kind == FD_OBJ) {
+	if ((b[2] & FD_FIXED) == FD_FIXED && (op == SOP_ASYNC_CANCEL || stream_may_be_fixed(q)))
+		q->sqe_flags |= IOSQE_FIXED_FILE;
+	if (stream_closes_fd(q)) {
 		if (stream_opens(s) || r->end_gone[q->fd.obj][q->fd.end])
 			q->fd = (struct fdref){ .kind = FD_BAD };
 		else
@@ -381,6 +392,14 @@ static void decode_req(struct reader *r, unsigned int op, const uint8_t *b)
 		decode_move(r, q, b);
 	} else if (stream_ops[op].takes & FIELD_LEN) {
 		decode_transfer(r, q, b);
+	} else if (stream_sends(q)) {
+		q->op_flags = flags_of(stream_ops[op].flags, b[4], true);
+		q->to = b[3] % (s->nr_rings + 1u) == s->nr_rings ? STREAM_NONE : b[3] % (s->nr_rings + 1u);
+		if (op == SOP_MSG_RING)
+			q->count = (uint32_t)get(b + 5, 2);
+		if (r->exits && stream_may_hold_itself(s, s->steps[s->nr_steps - 1].ring, q))
+			q->to = STREAM_NONE;
+		r->holds_itself |= stream_may_hold_itself(s, s->steps[s->nr_steps - 1].ring, q);
 	} else if (op == SOP_FSYNC) {
 		q->op_flags = flags_of(stream_ops[op].flags, b[4], true);
 	} else if (op == SOP_ASYNC_CANCEL) {
@@ -405,17 +424,21 @@ static void encode_req(const struct stream *s, unsigned int i, uint8_t *b)
 	unsigned int kind = kind_of(s, &q->fd);
 
 	b[0] = kind_byte(REQ | q->op);
-	b[1] = mask_of(stream_sqe_flags, q->sqe_flags, false);
+	b[1] = mask_of(stream_sqe_flags, q->sqe_flags, false) & 63;
 	if (b[1] & 4)
 		b[1] |= 0x40;
 	if (b[1] & 32)
 		b[1] |= 0x80;
-	b[2] = fd_byte(&q->fd);
+	b[2] = fd_byte(&q->fd) | (q->sqe_flags & IOSQE_FIXED_FILE ? FD_FIXED : 0);
 	b[3] = q->target == STREAM_NONE ? 0x80 : (uint8_t)(q->target - (int)i);
 	b[4] = mask_of(q->op == SOP_POLL_ADD ? stream_poll_events : stream_ops[q->op].flags, q->op_flags,
 		       q->op != SOP_POLL_ADD);
 	if (q->iovs)
 		b[3] = q->iovs - 1;
+	if (stream_sends(q)) {
+		b[3] = q->to == STREAM_NONE ? s->nr_rings : q->to;
+		put(b + 5, 2, q->count);
+	}
 	if (stream_op_is(q->op, OP_MOVES)) {
 		b[3] = fd_byte(&q->in);
 		put_len(b + 5, q->len);
@@ -471,6 +494,16 @@ static void decode_register(struct step *t, const uint8_t *b)
 		t->value = wide ? get(b + 8, 8) : b[8] & 3u;
 }
 
+static void decode_files(const struct stream *s, struct step *t, const uint8_t *b)
+{
+	if (t->kind == STEP_FILES)
+		t->len = b[4] % (STREAM_MAX_SLOTS + 1);
+	if (t->kind != STEP_UNFILES)
+		t->value = b[3] & 1;
+	if (t->kind == STEP_SLOT)
+		t->fd = fd_of(s, b[4]);
+}
+
 static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 {
 	const struct ring *ring;
@@ -490,6 +523,12 @@ static bool ring_step(struct reader *r, struct step *t, const uint8_t *b)
 		t->wait_nr = b[4] & STREAM_MAX_REQS ? STREAM_MAX_REQS : b[4];
 	if (stream_step_registers(t->kind))
 		decode_register(t, b);
+	if (stream_step_on_files(t->kind))
+		decode_files(r->s, t, b);
+	if (t->kind == STEP_TELL)
+		t->len = b[4];
+	if (t->kind == STEP_SLOT && kind_of(r->s, &t->fd) >= OBJ_FIFO)
+		return false;
 	if (t->kind == STEP_CLOSE_RING)
 		r->ring_gone[t->ring] = true;
 	return true;
@@ -530,7 +569,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 	bool ok = true;
 
 	*t = fresh;
-	if (kind >= STEP_CLOSE_RING && stream_opens(s))
+	if ((kind >= STEP_CLOSE_RING && stream_opens(s)) || (kind >= STEP_EXIT_THREAD && r->holds_itself))
 		ok = false;
 	else if (stream_step_on_ring(kind))
 		ok = !r->task_gone[t->task] && ring_step(r, t, b);
@@ -542,6 +581,7 @@ static void decode_step(struct reader *r, unsigned int kind, const uint8_t *b)
 	}
 	if (kind == STEP_EXIT_THREAD)
 		r->task_gone[t->task] = true;
+	r->exits |= kind >= STEP_EXIT_THREAD;
 	r->over = kind == STEP_EXIT_PROCESS;
 	s->nr_steps++;
 }
@@ -559,8 +599,14 @@ static void encode_step(const struct stream *s, unsigned int i, uint8_t *b)
 	if (t->kind == STEP_WRITE || t->kind == STEP_READ)
 		put_len(b + 5, t->len);
 	put(b + 8, 8, t->kind == STEP_MAX_WORKERS ? t->limit[0] | (uint64_t)t->limit[1] << 32 : t->value);
-	if (stream_step_registers(t->kind))
+	if (stream_step_on_files(t->kind)) {
+		b[3] = (uint8_t)t->value;
+		b[4] = t->kind == STEP_SLOT ? fd_byte(&t->fd) : (uint8_t)t->len;
+	} else if (t->kind == STEP_TELL) {
+		b[4] = (uint8_t)t->len;
+	} else if (stream_step_registers(t->kind)) {
 		b[3] = t->limit[0] > 3 || t->limit[1] > 3 || t->value > 3;
+	}
 }
 
 /* What depends on the stream as a whole. */

@@ -13,29 +13,34 @@
 #include "stream/rules.h"
 
 const char *const gen_feature_words[GEN_FEATURES] = {
-	"nop",	    "pipe_read", "pipe_write", "event_read",   "event_write", "file_read",  "file_write", "poll",
-	"timeout",  "remove",	 "cancel",     "fsync",	       "resize",      "splice",	    "open",	  "trivial",
-	"closing",  "chain",	 "hard",       "link_timeout", "async",	      "bad_fd",	    "zero",	  "big",
-	"nowait",   "position",	 "count",      "wide",	       "prep",	      "open_chain", "overflow",	  "shared",
-	"close",    "look",	 "direct",     "wait",	       "drain",	      "skip",	    "vector",	  "limit",
-	"affinity", "shape",	 "hold",
+	"nop",	   "pipe_read", "pipe_write", "event_read", "event_write",  "file_read", "file_write", "poll",
+	"timeout", "remove",	"cancel",     "fsync",	    "resize",	    "splice",	 "open",       "trivial",
+	"closing", "msg",	"chain",      "hard",	    "link_timeout", "async",	 "bad_fd",     "zero",
+	"big",	   "nowait",	"position",   "count",	    "wide",	    "prep",	 "open_chain", "overflow",
+	"shared",  "close",	"look",	      "direct",	    "wait",	    "drain",	 "skip",       "vector",
+	"limit",   "affinity",	"tell",	      "table",	    "files",	    "fixed",	 "shape",      "hold",
 };
 
 /* Requests that a coupled stream has at least. */
 enum { DEEP = 10 };
 
 static const uint16_t default_weight[GEN_FEATURES] = {
-	[GEN_NOP] = 12,		  [GEN_PIPE_READ] = 22, [GEN_PIPE_WRITE] = 16, [GEN_EVENT_READ] = 8,
-	[GEN_EVENT_WRITE] = 7,	  [GEN_FILE_READ] = 5,	[GEN_FILE_WRITE] = 7,  [GEN_POLL] = 12,
-	[GEN_TIMEOUT] = 10,	  [GEN_REMOVE] = 4,	[GEN_CANCEL] = 16,     [GEN_FSYNC] = 4,
-	[GEN_RESIZE] = 3,	  [GEN_SPLICE] = 7,	[GEN_OPEN] = 5,	       [GEN_TRIVIAL] = 4,
-	[GEN_CLOSING] = 2,	  [GEN_VECTOR] = 60,	[GEN_CHAIN] = 450,     [GEN_HARD] = 330,
-	[GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	[GEN_BAD_FD] = 25,     [GEN_ZERO] = 25,
-	[GEN_BIG] = 50,		  [GEN_NOWAIT] = 15,	[GEN_POSITION] = 15,   [GEN_COUNT] = 60,
-	[GEN_WIDE] = 150,	  [GEN_PREP] = 12,	[GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,
-	[GEN_SHARED] = 250,	  [GEN_CLOSE] = 40,	[GEN_LOOK] = 200,      [GEN_DIRECT] = 450,
-	[GEN_WAIT] = 550,	  [GEN_DRAIN] = 15,	[GEN_SKIP] = 15,       [GEN_LIMIT] = 45,
-	[GEN_AFFINITY] = 40,	  [GEN_SHAPE] = 150,	[GEN_HOLD] = 40,
+	[GEN_NOP] = 12,		  [GEN_PIPE_READ] = 22,	 [GEN_PIPE_WRITE] = 16,
+	[GEN_EVENT_READ] = 8,	  [GEN_EVENT_WRITE] = 7, [GEN_FILE_READ] = 5,
+	[GEN_FILE_WRITE] = 7,	  [GEN_POLL] = 12,	 [GEN_TIMEOUT] = 10,
+	[GEN_REMOVE] = 4,	  [GEN_CANCEL] = 16,	 [GEN_FSYNC] = 4,
+	[GEN_RESIZE] = 3,	  [GEN_SPLICE] = 7,	 [GEN_OPEN] = 5,
+	[GEN_TRIVIAL] = 4,	  [GEN_CLOSING] = 2,	 [GEN_MSG] = 7,
+	[GEN_VECTOR] = 60,	  [GEN_CHAIN] = 450,	 [GEN_HARD] = 330,
+	[GEN_LINK_TIMEOUT] = 180, [GEN_ASYNC] = 170,	 [GEN_BAD_FD] = 25,
+	[GEN_ZERO] = 25,	  [GEN_BIG] = 58,	 [GEN_NOWAIT] = 15,
+	[GEN_POSITION] = 15,	  [GEN_COUNT] = 60,	 [GEN_WIDE] = 150,
+	[GEN_PREP] = 12,	  [GEN_OPEN_CHAIN] = 25, [GEN_OVERFLOW] = 90,
+	[GEN_SHARED] = 250,	  [GEN_CLOSE] = 40,	 [GEN_LOOK] = 200,
+	[GEN_DIRECT] = 450,	  [GEN_WAIT] = 550,	 [GEN_DRAIN] = 15,
+	[GEN_SKIP] = 15,	  [GEN_LIMIT] = 45,	 [GEN_AFFINITY] = 40,
+	[GEN_TELL] = 45,	  [GEN_TABLE] = 215,	 [GEN_FILES] = 420,
+	[GEN_FIXED] = 500,	  [GEN_SHAPE] = 150,	 [GEN_HOLD] = 40,
 };
 
 void generate_options_init(struct generate_options *opt)
@@ -48,7 +53,7 @@ void generate_options_init(struct generate_options *opt)
 		.exit_process = 12,
 		.close_ring = 12,
 		.slow = 200,
-		.coupled = 680,
+		.coupled = 700,
 	};
 	memcpy(opt->weight, default_weight, sizeof(opt->weight));
 }
@@ -87,6 +92,7 @@ static void choose_end(struct gen *g, const struct generate_options *opt)
 	bool thread = one_in(g, opt->exit_thread), process = one_in(g, opt->exit_process);
 	bool ring = one_in(g, opt->close_ring);
 
+	g->exits = process || thread;
 	g->exit_process = process;
 	g->exit_thread = thread && !process;
 	g->close_ring = ring && !process;
@@ -233,6 +239,7 @@ static void few_loners(struct gen *g)
 	g->weight[GEN_FSYNC] /= 2;
 	g->weight[GEN_TRIVIAL] /= 2;
 	g->weight[GEN_CLOSING] /= 2;
+	g->weight[GEN_MSG] /= g->s->nr_rings > 1 ? 2 : 4;
 	g->weight[GEN_TIMEOUT] /= 2;
 	g->weight[GEN_BAD_FD] /= 2;
 	g->weight[GEN_CANCEL] *= 2;
@@ -271,7 +278,8 @@ static void set_scene(struct gen *g, const struct generate_options *opt)
 	if (opt->max_tasks > 1 && (g->exit_thread ? many < 5 : many < 2))
 		g->s->nr_tasks = (uint8_t)prng_range(&g->p, 2, opt->max_tasks);
 	add_ring(g);
-	if ((!g->coupled && prng_chance(&g->p, 1, 6)) || (g->close_ring && prng_chance(&g->p, 1, 2)))
+	if ((!g->coupled && prng_chance(&g->p, 1, 6)) || (g->close_ring && prng_chance(&g->p, 1, 2)) ||
+	    (g->weight[GEN_MSG] && prng_chance(&g->p, 1, g->coupled ? 120 : 12)))
 		add_ring(g);
 	if (g->coupled) {
 		few_objects(g);
@@ -360,6 +368,8 @@ static void add_batch(struct gen *g, unsigned int most)
 	}
 	t->ring = (uint8_t)ring;
 	t->first_req = g->s->nr_reqs;
+	g->ring = (uint8_t)ring;
+	g->fixed = g->tables && (g->table[ring] || prng_chance(&g->p, 1, 8));
 	ENSURE(stream_ring_size(&g->s->rings[ring], &sq, &cq));
 	left = 1 + prng_below(&g->p, 8);
 	if (left > most)
@@ -574,6 +584,10 @@ static void add_between(struct gen *g)
 		gen_limit(g);
 	if (gen_chance(g, GEN_AFFINITY))
 		add_affinity(g);
+	if (g->tables && gen_chance(g, GEN_FILES))
+		gen_file_step(g);
+	if (gen_chance(g, GEN_TELL))
+		gen_tell(g);
 	if (gen_chance(g, GEN_WAIT))
 		add_wait(g);
 }
@@ -615,6 +629,8 @@ void stream_generate(uint64_t seed, const struct generate_options *opt, struct s
 	exit_at = 1 + prng_below(&g.p, n);
 	if (gen_chance(&g, GEN_LIMIT))
 		gen_limit(&g);
+	if (gen_chance(&g, GEN_TABLE))
+		gen_tables(&g);
 	while (out->nr_reqs < n && !g.over) {
 		add_next(&g, n - out->nr_reqs);
 		if (g.exit_thread && out->nr_reqs >= exit_at)

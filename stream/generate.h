@@ -28,6 +28,7 @@ enum gen_feature {
 	GEN_OPEN, /* of a fifo */
 	GEN_TRIVIAL, /* statx, sync_file_range, madvise */
 	GEN_CLOSING, /* a close */
+	GEN_MSG, /* to another ring: a CQE, or a registered file */
 	GEN_OPS,
 	/* the rest: chances in 1000 */
 	GEN_CHAIN = GEN_OPS, /* a chain of several requests */
@@ -54,6 +55,10 @@ enum gen_feature {
 	GEN_VECTOR, /* a transfer is a vectored one */
 	GEN_LIMIT, /* between two submits limits of io-wq are set or read */
 	GEN_AFFINITY, /* between two submits its workers are bound, or no longer */
+	GEN_TELL, /* between two submits a CQE is sent to a ring from none, or a ring probed */
+	GEN_TABLE, /* the stream begins with tables of registered files */
+	GEN_FILES, /* then between two submits something changes in one of them */
+	GEN_FIXED, /* and a request names its slot */
 	GEN_SHAPE, /* what comes next is one of the shapes of stream/generate_shape.c */
 	GEN_HOLD, /* likewise, one of those that hold a worker */
 	GEN_FEATURES,

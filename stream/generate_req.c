@@ -175,6 +175,10 @@ static void gen_close_fd(struct gen *g, struct sreq *r)
 
 	r->op = SOP_CLOSE;
 	r->fd = gen_fd(g, OBJ_KINDS);
+	if (g->fixed && prng_chance(&g->p, 3, 4)) {
+		r->sqe_flags = IOSQE_FIXED_FILE;
+		return;
+	}
 	if (kind_of(g, &r->fd) == OBJ_PIPE && in)
 		r->fd.end = END_IN;
 	if (r->fd.kind == FD_OBJ && (stream_opens(g->s) || g->end_gone[r->fd.obj][r->fd.end]))
@@ -276,7 +280,7 @@ static void gen_cancel(struct gen *g, struct sreq *r)
 /* Something the kernel refuses before it runs anything. */
 static void gen_unfit(struct gen *g, struct sreq *r)
 {
-	switch (prng_below(&g->p, 4)) {
+	switch (prng_below(&g->p, 5)) {
 	case 0:
 		r->op = SOP_TIMEOUT;
 		r->op_flags = IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME;
@@ -289,11 +293,36 @@ static void gen_unfit(struct gen *g, struct sreq *r)
 		r->op = SOP_NOP;
 		r->sqe_flags = IOSQE_BUFFER_SELECT;
 		break;
+	case 3:
+		r->op = SOP_STATX;
+		r->sqe_flags = IOSQE_FIXED_FILE;
+		break;
 	default:
 		r->op = SOP_LINK_TIMEOUT;
 		r->ts = gen_time(g);
 		break;
 	}
+}
+
+/* Mostly to a ring there is; a file where tables are. */
+static void gen_send(struct gen *g, struct sreq *r)
+{
+	bool file = prng_chance(&g->p, g->tables ? 7 : 1, 8), none = gen_chance(g, GEN_BAD_FD);
+	unsigned int to = prng_below(&g->p, g->s->nr_rings), res = prng_below(&g->p, 100);
+	bool skips = prng_chance(&g->p, 1, file ? 4 : 24), pass = prng_chance(&g->p, 1, 4);
+
+	r->op = file ? SOP_SEND_FD : SOP_MSG_RING;
+	r->to = none ? STREAM_NONE : (uint8_t)to;
+	if (g->exits && stream_may_hold_itself(g->s, g->ring, r))
+		r->to = STREAM_NONE;
+	r->op_flags = (skips ? IORING_MSG_RING_CQE_SKIP : 0) | (pass ? AU_MSG_RING_FLAGS_PASS : 0);
+	if (!file) {
+		r->count = res;
+		return;
+	}
+	r->fd = gen_fd(g, OBJ_KINDS);
+	if (kind_of(g, &r->fd) == OBJ_PIPE && prng_chance(&g->p, 1, 2))
+		r->fd.end = END_IN;
 }
 
 static unsigned int choose_op(struct gen *g)
@@ -355,11 +384,24 @@ static void gen_op(struct gen *g, struct sreq *r)
 	case GEN_CLOSING:
 		gen_close_fd(g, r);
 		break;
+	case GEN_MSG:
+		gen_send(g, r);
+		break;
 	default:
 		r->op = SOP_NOP;
 		break;
 	}
 	gen_vector(g, r);
+}
+
+static void gen_fixed(struct gen *g, struct sreq *r)
+{
+	bool in = gen_chance(g, GEN_FIXED);
+
+	if (gen_chance(g, GEN_FIXED) && stream_may_be_fixed(r) && r->op != SOP_STATX)
+		r->sqe_flags |= IOSQE_FIXED_FILE;
+	if (in && stream_op_is(r->op, OP_MOVES))
+		r->op_flags |= SPLICE_F_FD_IN_FIXED;
 }
 
 void gen_request(struct gen *g, struct sreq *r, bool timer)
@@ -376,6 +418,8 @@ void gen_request(struct gen *g, struct sreq *r, bool timer)
 		gen_unfit(g, r);
 	else
 		gen_op(g, r);
+	if (g->fixed)
+		gen_fixed(g, r);
 	if (gen_chance(g, GEN_ASYNC))
 		r->sqe_flags |= IOSQE_ASYNC;
 	if (gen_chance(g, GEN_DRAIN))

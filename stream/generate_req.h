@@ -11,12 +11,16 @@ struct gen {
 	struct stream *s;
 	uint16_t weight[GEN_FEATURES]; /* of this seed */
 	bool exit_thread, exit_process, close_ring; /* still to come */
+	bool exits; /* the stream was chosen to exit somewhere */
 	bool slow; /* a slow timer is still to come */
 	bool over; /* no task or ring is left */
 	bool coupled; /* one ring, few objects, and cancels aimed at what is in flight */
 	bool task_gone[STREAM_MAX_TASKS], ring_gone[STREAM_MAX_RINGS], end_gone[STREAM_MAX_OBJS][2];
 	bool shared[STREAM_MAX_OBJS]; /* pipes: several readers */
 	uint8_t readers[STREAM_MAX_OBJS];
+	bool tables, table[STREAM_MAX_RINGS]; /* there are registered files: in these rings */
+	bool fixed; /* requests of this submit may name slots */
+	uint8_t ring; /* of this submit */
 	bool aimed[STREAM_MAX_REQS]; /* cancels that have their target */
 };
 
@@ -33,6 +37,10 @@ unsigned int gen_any_task(struct gen *g);
 struct step *gen_add_step(struct gen *g, enum step_kind kind, unsigned int task);
 /* Sets or reads the limits of io-wq. */
 void gen_limit(struct gen *g);
+/* generate_files.c: tables of registered files, most of them filled; a step that changes something in one. */
+void gen_tables(struct gen *g);
+void gen_file_step(struct gen *g);
+void gen_tell(struct gen *g);
 /* Closes a ring, if one is to be closed and is not yet. */
 void gen_close_ring(struct gen *g, unsigned int ring);
 

@@ -329,6 +329,8 @@ bool gen_shape(struct gen *g, unsigned int most, bool holding)
 		return false;
 	if (holding)
 		m.end = prng_chance(&g->p, 2, 3) ? END_OUT : END_IN;
+	g->ring = (uint8_t)m.ring;
+	g->fixed = g->table[m.ring];
 	ENSURE(stream_ring_size(&g->s->rings[m.ring], &m.sq, &cq));
 	for (unsigned int i = 0; i < MAX_PARTS && m.shape->part[i] != END; i++)
 		if (!add_part(g, &m, m.shape->part[i]))

@@ -15,7 +15,7 @@ static struct stream s;
 static char buf[STREAM_PRINT_CAP];
 
 /* FNV-1a over the text of seeds 1 to 1000. Whoever changes what the generator makes pins the new value here. */
-static const uint64_t pinned = 0x9131f683c5df6a22ull;
+static const uint64_t pinned = 0x0a67b0052ca6574aull;
 
 static uint64_t hash_text(uint64_t h, const char *text, size_t len)
 {

@@ -54,7 +54,7 @@ static bool selects(const struct sreq *c, const struct sreq *r, unsigned int ind
 		return true;
 	if ((c->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_fd(r) && same_fd(&c->fd, &r->fd)))
 		return false;
-	if ((c->op_flags & AU_ASYNC_CANCEL_OP) && c->cancel_op != r->op)
+	if ((c->op_flags & AU_ASYNC_CANCEL_OP) && stream_ops[c->cancel_op].opcode != stream_ops[r->op].opcode)
 		return false;
 	return !stream_cancel_by_target(c->op_flags) || c->target == index;
 }
@@ -92,12 +92,24 @@ static void couple_steps(struct sets *u)
 	}
 }
 
+/* Its end is gone when no table has it any more: that is not followed. */
+static bool closed_and_registered(const struct stream *s, unsigned int obj)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		if (s->steps[i].kind == STEP_CLOSE && s->steps[i].fd.kind == FD_OBJ && s->steps[i].fd.obj == obj &&
+		    stream_registers_file(s, &s->steps[i].fd))
+			return true;
+	return false;
+}
+
 bool stream_is_vague(const struct stream *s, unsigned int obj)
 {
+	if (closed_and_registered(s, obj))
+		return true;
 	for (unsigned int i = 0; i < s->nr_reqs; i++) {
 		const struct sreq *r = &s->reqs[i];
 
-		if (r->op == SOP_CLOSE && r->fd.kind == FD_OBJ && r->fd.obj == obj)
+		if (stream_closes_fd(r) && r->fd.obj == obj)
 			return true;
 		if (stream_op_is(r->op, OP_MOVES) &&
 		    ((r->fd.kind == FD_OBJ && r->fd.obj == obj) || (r->in.kind == FD_OBJ && r->in.obj == obj)))

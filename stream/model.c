@@ -35,7 +35,7 @@ static bool same_req(const struct sreq *a, const struct sreq *b)
 	return a->op == b->op && a->sqe_flags == b->sqe_flags && same_fd(&a->fd, &b->fd) && a->target == b->target &&
 	       a->cancel_op == b->cancel_op && same_fd(&a->in, &b->in) && a->in_off == b->in_off && a->len == b->len &&
 	       a->iovs == b->iovs && a->off == b->off && a->op_flags == b->op_flags && a->count == b->count &&
-	       a->value == b->value && a->ts == b->ts;
+	       a->to == b->to && a->value == b->value && a->ts == b->ts;
 }
 
 static bool same_step(const struct step *a, const struct step *b)
@@ -44,6 +44,26 @@ static bool same_step(const struct step *a, const struct step *b)
 	       a->first_req == b->first_req && a->nr_reqs == b->nr_reqs && a->wait_nr == b->wait_nr &&
 	       a->wait == b->wait && a->len == b->len && a->value == b->value && a->limit[0] == b->limit[0] &&
 	       a->limit[1] == b->limit[1];
+}
+
+bool stream_registers_file(const struct stream *s, const struct fdref *fd)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		if ((s->steps[i].kind == STEP_FILES && s->steps[i].value && stream_slot(fd) < s->steps[i].len) ||
+		    (s->steps[i].kind == STEP_SLOT && !s->steps[i].value && same_fd(&s->steps[i].fd, fd)))
+			return true;
+	return false;
+}
+
+bool stream_may_hold_itself(const struct stream *s, unsigned int ring, const struct sreq *q)
+{
+	return stream_sends(q) && q->to < s->nr_rings &&
+	       (s->rings[ring].flags & s->rings[q->to].flags & IORING_SETUP_DEFER_TASKRUN);
+}
+
+bool stream_closes_fd(const struct sreq *q)
+{
+	return q->op == SOP_CLOSE && q->fd.kind == FD_OBJ && !(q->sqe_flags & IOSQE_FIXED_FILE);
 }
 
 bool stream_same(const struct stream *a, const struct stream *b)

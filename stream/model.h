@@ -26,6 +26,7 @@ enum {
 	STREAM_MAX_STEPS = 120,
 	STREAM_MAX_LEN = 1 << 20, /* bytes of one transfer; also of a file and a pipe */
 	STREAM_MAX_IOVS = 8, /* pieces of one transfer */
+	STREAM_MAX_SLOTS = 64, /* of a ring's table of registered files */
 	STREAM_MAX_ALTS = 6, /* alternatives of an expectation */
 	STREAM_MAX_DECISIONS = 16384,
 	STREAM_POOL = 16384, /* bytes of comments */
@@ -115,6 +116,8 @@ enum stream_op {
 	SOP_STATX,
 	SOP_SYNC_FILE_RANGE,
 	SOP_MADVISE,
+	SOP_MSG_RING,
+	SOP_SEND_FD,
 	SOP_NR,
 };
 
@@ -127,6 +130,7 @@ struct sreq {
 	uint8_t sqe_flags; /* IOSQE_* */
 	struct fdref fd; /* of those whose row takes it; ASYNC_CANCEL by fd */
 	struct fdref in; /* SPLICE TEE: where the bytes come from; fd is where they go */
+	uint8_t to; /* MSG_RING SEND_FD: the ring it goes to, STREAM_NONE: none */
 	uint8_t target; /* ASYNC_CANCEL TIMEOUT_REMOVE: index of the request meant, STREAM_NONE: matches nothing */
 	uint8_t cancel_op; /* ASYNC_CANCEL by op: enum stream_op */
 	uint32_t len; /* READ WRITE READV WRITEV FALLOCATE SPLICE TEE; FTRUNCATE: the new size */
@@ -134,7 +138,7 @@ struct sreq {
 	int64_t off; /* READ WRITE READV WRITEV: file offset; -1: the file's own position. FALLOCATE: file offset */
 	int64_t in_off; /* SPLICE from a file: offset; -1: the file's own position */
 	uint32_t op_flags; /* rw_flags, fsync flags, poll events (POLL*), timeout flags, cancel flags */
-	uint32_t count; /* TIMEOUT: completions, 0: pure timeout */
+	uint32_t count; /* TIMEOUT: completions, 0: pure timeout; MSG_RING: the result of the CQE that arrives */
 	uint64_t value; /* WRITE WRITEV to an eventfd */
 	uint64_t ts; /* TIMEOUT LINK_TIMEOUT: nanoseconds, relative */
 	struct expect expect;
@@ -149,6 +153,11 @@ enum step_kind {
 	STEP_MAX_WORKERS, /* `max_workers r bounded=N unbounded=N` limits of io-wq; 0 leaves as is */
 	STEP_IOWQ_AFF, /* `iowq_aff r cpus=MASK` binds the workers made from now on */
 	STEP_IOWQ_UNAFF, /* `iowq_aff r none` to all CPUs */
+	STEP_FILES, /* `files r N` a table of N slots, empty or (`open`) with what is open */
+	STEP_SLOT, /* `slot r p.out` puts it into its slot; `slot r p.out empty` empties that */
+	STEP_UNFILES, /* `unfiles r` unregisters the table */
+	STEP_PROBE, /* `probe r` asks which operations there are */
+	STEP_TELL, /* `tell r res=N` posts a CQE there, from no ring: SEND_MSG_RING */
 	STEP_WRITE, /* `write p.in len=8` a direct write, never blocks; bytes 129 + step index, or value */
 	STEP_READ, /* `read p.out len=8` a direct read, never blocks */
 	STEP_OPEN, /* `open q.in` an end of a fifo; never waits: -ENXIO for writing while nobody reads */
@@ -163,12 +172,12 @@ struct step {
 	uint8_t kind; /* enum step_kind */
 	uint8_t task;
 	uint8_t ring; /* of those that stream_step_on_ring() */
-	struct fdref fd; /* WRITE READ OPEN CLOSE */
+	struct fdref fd; /* WRITE READ OPEN CLOSE SLOT */
 	uint8_t first_req, nr_reqs; /* SUBMIT: requests belong to exactly one step, in order */
 	uint32_t wait_nr; /* SUBMIT: min_complete, entered with GETEVENTS when wait is set; WAIT: CQEs */
 	bool wait; /* SUBMIT: `wait=N` was given */
-	uint32_t len; /* WRITE READ */
-	uint64_t value; /* WRITE to an eventfd; IOWQ_AFF: the CPUs, lowest bit first */
+	uint32_t len; /* WRITE READ; FILES: slots; TELL: the result of the CQE */
+	uint64_t value; /* WRITE to an eventfd; IOWQ_AFF: the CPUs, lowest bit first; FILES: 1 `open`; SLOT: 1 `empty` */
 	uint32_t limit[2]; /* MAX_WORKERS: bounded, unbounded */
 	struct expect expect; /* of the call's own return */
 	uint32_t comment, tail;
@@ -223,7 +232,7 @@ unsigned int stream_step_of(const struct stream *s, unsigned int req);
 
 static inline bool stream_step_on_ring(unsigned int step_kind)
 {
-	return step_kind <= STEP_IOWQ_UNAFF || step_kind == STEP_CLOSE_RING;
+	return step_kind <= STEP_TELL || step_kind == STEP_CLOSE_RING;
 }
 
 /* Has the step to do with the CQ: does it enter the ring, or look? */
@@ -234,13 +243,59 @@ static inline bool stream_step_looks(unsigned int step_kind)
 
 static inline bool stream_step_registers(unsigned int step_kind)
 {
+	return step_kind >= STEP_MAX_WORKERS && step_kind <= STEP_TELL;
+}
+
+static inline bool stream_step_on_iowq(unsigned int step_kind)
+{
 	return step_kind >= STEP_MAX_WORKERS && step_kind <= STEP_IOWQ_UNAFF;
+}
+
+static inline bool stream_step_on_files(unsigned int step_kind)
+{
+	return step_kind >= STEP_FILES && step_kind <= STEP_UNFILES;
+}
+
+/* Has the step a descriptor? */
+static inline bool stream_step_has_fd(unsigned int step_kind)
+{
+	return step_kind == STEP_SLOT || (step_kind >= STEP_WRITE && step_kind <= STEP_CLOSE);
 }
 
 static inline bool stream_has_ends(unsigned int obj_kind)
 {
 	return obj_kind == OBJ_PIPE || obj_kind == OBJ_FIFO;
 }
+
+/* Registered files. Each descriptor of the stream has one slot, the same in every table; so what a slot can hold is this
+ * file or nothing. `none` has one that no table reaches. */
+static inline unsigned int stream_slot(const struct fdref *fd)
+{
+	return fd->kind == FD_OBJ ? 2u * fd->obj + fd->end : STREAM_MAX_SLOTS;
+}
+
+/* Does the stream register that file anywhere? */
+bool stream_registers_file(const struct stream *s, const struct fdref *fd);
+
+/* Sends something to another ring? */
+static inline bool stream_sends(const struct sreq *q)
+{
+	return q->op == SOP_MSG_RING || q->op == SOP_SEND_FD;
+}
+
+/* The flags of the CQE that request `req`, a MSG_RING with `pass`, has arrive. */
+static inline uint32_t stream_msg_flags(unsigned int req)
+{
+	return (req + 1) << 16;
+}
+
+/* Does request q close the descriptor it names? (With `fixed` it empties a slot.) */
+bool stream_closes_fd(const struct sreq *q);
+
+/* Does request q of a submit to `ring` send from a DEFER_TASKRUN ring to one? A worker that gets to it when its task has looked
+ * for the last time for requests that hold rings leaves it for ever: 6.18 leaks the ring, and all it holds. So nothing
+ * exits in a stream that has one. */
+bool stream_may_hold_itself(const struct stream *s, unsigned int ring, const struct sreq *q);
 
 /* Descriptors of such a stream are given anew: it closes none but of its fifos, or a late lookup could find another. */
 bool stream_opens(const struct stream *s);

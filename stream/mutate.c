@@ -383,6 +383,60 @@ static bool change_affinity(struct mutation *m)
 	return insert_step(s, at, &t) != NULL;
 }
 
+/* What is sent goes to another ring; or something is sent. */
+static bool change_to(struct mutation *m)
+{
+	struct sreq q = { .op = SOP_MSG_RING, .target = STREAM_NONE, .count = pick(m, 100) };
+	unsigned int to = pick(m, m->s->nr_rings), step;
+	struct sreq *old;
+
+	if (!any_req(m, &old))
+		return false;
+	if (stream_sends(old)) {
+		old->to = (uint8_t)to;
+		return true;
+	}
+	q.to = (uint8_t)to;
+	step = step_of(m->s, (unsigned int)(old - m->s->reqs));
+	return insert_req(m->s, step, m->s->steps[step].first_req, &q);
+}
+
+static bool add_tell(struct mutation *m)
+{
+	struct step t = { .kind = STEP_TELL, .ring = (uint8_t)pick(m, m->s->nr_rings), .len = pick(m, 100) };
+
+	t.task = m->s->rings[t.ring].task;
+	return insert_step(m->s, pick(m, m->s->nr_steps + 1u), &t) != NULL;
+}
+
+/* A request names its slot, or no longer. */
+static bool toggle_fixed(struct mutation *m)
+{
+	struct sreq *q;
+
+	if (!any_req(m, &q) || !stream_may_be_fixed(q))
+		return false;
+	q->sqe_flags ^= IOSQE_FIXED_FILE;
+	return true;
+}
+
+/* A step that makes a table, changes or drops it. */
+static bool change_files(struct mutation *m)
+{
+	struct step t = { .kind = (uint8_t)(STEP_FILES + pick(m, 3)) };
+	struct stream *s = m->s;
+	unsigned int at = pick(m, s->nr_steps + 1u);
+
+	t.ring = (uint8_t)pick(m, s->nr_rings);
+	t.task = s->rings[t.ring].task;
+	t.value = t.kind != STEP_UNFILES && prng_chance(&m->p, 1, 2);
+	if (t.kind == STEP_FILES)
+		t.len = 2u * s->nr_objs;
+	if (t.kind == STEP_SLOT)
+		t.fd = some_fd(m, pick(m, OBJ_FIFO), pick(m, 2));
+	return insert_step(s, at, &t) != NULL;
+}
+
 static bool change_ring(struct mutation *m)
 {
 	static const uint32_t modes[] = { 0, IORING_SETUP_COOP_TASKRUN,
@@ -414,6 +468,10 @@ static const struct {
 	{ "change_wait", 2, change_wait },
 	{ "change_limit", 2, change_limit },
 	{ "change_affinity", 1, change_affinity },
+	{ "change_to", 1, change_to },
+	{ "add_tell", 1, add_tell },
+	{ "toggle_fixed", 1, toggle_fixed },
+	{ "change_files", 1, change_files },
 	{ "change_ring", 2, change_ring },
 };
 

@@ -11,7 +11,7 @@
  * variants. s must have a ring; it stays as it is, but for names, where nothing can be changed. */
 void stream_mutate(struct stream *s, const struct stream *other, uint64_t seed);
 
-enum { STREAM_MUTATORS = 15 };
+enum { STREAM_MUTATORS = 19 };
 
 /* What one of them does, for statistics: "retarget". */
 const char *stream_mutator_name(unsigned int mutator);

@@ -10,13 +10,10 @@
 #define NR(table) (sizeof(table) / sizeof((table)[0]))
 
 const struct stream_word stream_sqe_flags[] = {
-	{ "async", IOSQE_ASYNC },
-	{ "link", IOSQE_IO_LINK },
-	{ "hardlink", IOSQE_IO_HARDLINK },
-	{ "drain", IOSQE_IO_DRAIN },
-	{ "skip", IOSQE_CQE_SKIP_SUCCESS },
-	{ "buffer_select", IOSQE_BUFFER_SELECT },
-	{ NULL, 0 },
+	{ "async", IOSQE_ASYNC },	    { "link", IOSQE_IO_LINK },
+	{ "hardlink", IOSQE_IO_HARDLINK },  { "drain", IOSQE_IO_DRAIN },
+	{ "skip", IOSQE_CQE_SKIP_SUCCESS }, { "buffer_select", IOSQE_BUFFER_SELECT },
+	{ "fixed", IOSQE_FIXED_FILE },	    { NULL, 0 },
 };
 
 const struct stream_word stream_ring_flags[] = {
@@ -52,6 +49,11 @@ const struct stream_word stream_step_kinds[] = {
 	{ "max_workers", STEP_MAX_WORKERS },
 	{ "iowq_aff", STEP_IOWQ_AFF },
 	{ "iowq_aff", STEP_IOWQ_UNAFF },
+	{ "files", STEP_FILES },
+	{ "slot", STEP_SLOT },
+	{ "unfiles", STEP_UNFILES },
+	{ "probe", STEP_PROBE },
+	{ "tell", STEP_TELL },
 	{ "open", STEP_OPEN },
 	{ "close", STEP_CLOSE },
 	{ "close", STEP_CLOSE_RING },
@@ -113,6 +115,19 @@ static const struct stream_word cancel_flags[] = {
 	{ NULL, 0 },
 };
 
+/* What is spliced, or copied by tee, comes from a slot. */
+static const struct stream_word move_flags[] = {
+	{ "in_fixed", SPLICE_F_FD_IN_FIXED },
+	{ NULL, 0 },
+};
+
+/* `pass`: the CQE that arrives has flags. `cqe_skip`: none arrives; of a MSG_RING that is refused. */
+static const struct stream_word msg_flags[] = {
+	{ "cqe_skip", IORING_MSG_RING_CQE_SKIP },
+	{ "pass", AU_MSG_RING_FLAGS_PASS },
+	{ NULL, 0 },
+};
+
 static const struct stream_word fsync_flags[] = {
 	{ "datasync", IORING_FSYNC_DATASYNC },
 	{ NULL, 0 },
@@ -149,19 +164,24 @@ const struct stream_oprow stream_ops[SOP_NR] = {
 	[SOP_WRITEV] = { "writev", IORING_OP_WRITEV, FIELD_FD | FIELD_LEN | FIELD_OFF | FIELD_VALUE | FIELD_IOVS,
 			 FIELD_FD | FIELD_LEN, rw_flags, RWF_BITS, OP_WRITES | OP_HOLDS },
 	[SOP_SPLICE] = { "splice", IORING_OP_SPLICE, FIELD_FD | FIELD_IN | FIELD_LEN | FIELD_IN_OFF,
-			 FIELD_FD | FIELD_IN | FIELD_LEN, no_flags, 0, OP_MOVES | OP_HOLDS | OP_FORCED },
-	[SOP_TEE] = { "tee", IORING_OP_TEE, FIELD_FD | FIELD_IN | FIELD_LEN, FIELD_FD | FIELD_IN | FIELD_LEN, no_flags,
-		      0, OP_MOVES | OP_HOLDS | OP_FORCED },
+			 FIELD_FD | FIELD_IN | FIELD_LEN, move_flags, SPLICE_F_FD_IN_FIXED,
+			 OP_MOVES | OP_HOLDS | OP_FORCED },
+	[SOP_TEE] = { "tee", IORING_OP_TEE, FIELD_FD | FIELD_IN | FIELD_LEN, FIELD_FD | FIELD_IN | FIELD_LEN,
+		      move_flags, SPLICE_F_FD_IN_FIXED, OP_MOVES | OP_HOLDS | OP_FORCED },
 	[SOP_OPENAT] = { "openat", IORING_OP_OPENAT, FIELD_FD, FIELD_FD, no_flags, 0, 0 },
 	[SOP_CLOSE] = { "close", IORING_OP_CLOSE, FIELD_FD, FIELD_FD, no_flags, 0, 0 },
 	[SOP_STATX] = { "statx", IORING_OP_STATX, FIELD_FD, FIELD_FD, no_flags, 0, OP_FORCED | OP_KEEPS },
 	[SOP_SYNC_FILE_RANGE] = { "sync_file_range", IORING_OP_SYNC_FILE_RANGE, FIELD_FD | FIELD_LEN | FIELD_OFF,
 				  FIELD_FD | FIELD_LEN, no_flags, 0, OP_HOLDS | OP_FORCED | OP_KEEPS | OP_FILES },
 	[SOP_MADVISE] = { "madvise", IORING_OP_MADVISE, 0, 0, no_flags, 0, OP_FORCED | OP_KEEPS },
+	[SOP_MSG_RING] = { "msg_ring", IORING_OP_MSG_RING, FIELD_TO | FIELD_RES, FIELD_TO, msg_flags,
+			   IORING_MSG_RING_CQE_SKIP | AU_MSG_RING_FLAGS_PASS, 0 },
+	[SOP_SEND_FD] = { "send_fd", IORING_OP_MSG_RING, FIELD_TO | FIELD_FD, FIELD_TO | FIELD_FD, msg_flags,
+			  IORING_MSG_RING_CQE_SKIP | AU_MSG_RING_FLAGS_PASS, 0 },
 };
 
 const char *const stream_field_words[FIELDS] = {
-	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs", "in", "in_off",
+	"fd", "len", "off", "value", "events", "ts", "count", "target", "op", "iovs", "in", "in_off", "to", "res",
 };
 
 uint32_t stream_word_bits(const struct stream_word *table)
@@ -243,6 +263,13 @@ bool stream_puts_into(const struct sreq *r, unsigned int obj)
 bool stream_is_async(const struct sreq *r)
 {
 	return (r->sqe_flags & IOSQE_ASYNC) || stream_op_is(r->op, OP_FORCED);
+}
+
+bool stream_may_be_fixed(const struct sreq *r)
+{
+	if (r->op == SOP_ASYNC_CANCEL)
+		return r->op_flags & IORING_ASYNC_CANCEL_FD;
+	return stream_ops[r->op].takes & FIELD_FD && r->op != SOP_OPENAT && r->op != SOP_SEND_FD;
 }
 
 bool stream_cancel_by_target(uint32_t flags)

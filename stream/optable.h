@@ -29,7 +29,9 @@ enum stream_field {
 	FIELD_IOVS = 1 << 9,
 	FIELD_IN = 1 << 10,
 	FIELD_IN_OFF = 1 << 11,
-	FIELDS = 12,
+	FIELD_TO = 1 << 12,
+	FIELD_RES = 1 << 13,
+	FIELDS = 14,
 };
 
 /* What kind of operation it is, for all who need not know which. */
@@ -92,6 +94,9 @@ bool stream_puts_into(const struct sreq *r, unsigned int obj);
 
 /* Asked for by IOSQE_ASYNC, or by its operation: the first attempt is a worker's. */
 bool stream_is_async(const struct sreq *r);
+
+/* Has it a descriptor, so that it may name its slot instead? */
+bool stream_may_be_fixed(const struct sreq *r);
 
 /* Whether a cancel with these flags (IORING_ASYNC_CANCEL_*) looks at its target. */
 bool stream_cancel_by_target(uint32_t flags);

@@ -73,7 +73,7 @@ static bool is_unfit(const struct sreq *r, bool open, const struct sreq *before)
 {
 	const uint32_t clocks = IORING_TIMEOUT_BOOTTIME | IORING_TIMEOUT_REALTIME;
 
-	if (r->sqe_flags & IOSQE_BUFFER_SELECT)
+	if ((r->sqe_flags & IOSQE_BUFFER_SELECT) || (r->op == SOP_STATX && (r->sqe_flags & IOSQE_FIXED_FILE)))
 		return true;
 	if (r->op == SOP_LINK_TIMEOUT && (!open || before->op == SOP_LINK_TIMEOUT))
 		return true;
@@ -151,6 +151,9 @@ static bool sure_write(const struct analysis *a, unsigned int i, unsigned int fi
 
 	const struct step *t = &a->s->steps[a->step_of[i]];
 
+	/* Its slot may be empty. */
+	if (r->sqe_flags & IOSQE_FIXED_FILE)
+		return false;
 	if (a->cancels || r->op_flags || is_linked(&a->s->reqs[end - 1]) || a->ring_gone[t->ring] ||
 	    a->task_gone[t->task])
 		return false;
@@ -196,7 +199,7 @@ static void count_req(struct analysis *a, unsigned int i, unsigned int first, un
 	const struct obj *o = obj_of(a->s, &r->fd);
 	struct traffic *t;
 
-	if (r->op == SOP_CLOSE && o)
+	if (stream_closes_fd(r))
 		a->traffic[r->fd.obj].closed = true;
 	if (stream_op_is(r->op, OP_MOVES)) {
 		count_move(a, r);
@@ -322,6 +325,8 @@ static bool ends(const struct analysis *a, const struct sreq *r)
 	switch (r->op) {
 	case SOP_TIMEOUT:
 		return r->ts <= SHORT_NS;
+	case SOP_SEND_FD: /* another task may have to do it */
+		return false;
 	case SOP_READ:
 	case SOP_WRITE:
 	case SOP_READV:

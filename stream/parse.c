@@ -195,8 +195,8 @@ bool parse_fd(struct parser *p, const struct span *w, struct fdref *out)
 /* Declarations. */
 
 static const char *const arg_words[] = {
-	"flags", "entries", "cq",    "task",	"capacity",  "count", "size",
-	"wait",	 "len",	    "value", "bounded", "unbounded", "cpus",  NULL,
+	"flags", "entries", "cq",      "task",	    "capacity", "count", "size", "wait",
+	"len",	 "value",   "bounded", "unbounded", "cpus",	"res",	 NULL,
 };
 
 bool parse_args(struct parser *p, struct args *a, uint32_t allowed, const struct stream_word *table, uint8_t *flags)

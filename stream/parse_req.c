@@ -165,7 +165,10 @@ static void fill_fields(struct parser *p, unsigned int i, const struct fields *f
 	number_field(p, f, FIELD_IOVS, STREAM_MAX_IOVS, &iovs);
 	r->iovs = (uint8_t)iovs;
 	number_field(p, f, FIELD_COUNT, UINT32_MAX, &count);
+	number_field(p, f, FIELD_RES, STREAM_MAX_LEN, &count);
 	r->count = (uint32_t)count;
+	if (has(f, FIELD_TO) && !span_is(&f->value[bit_nr(FIELD_TO)], "none"))
+		parse_find_ring(p, &f->value[bit_nr(FIELD_TO)], &r->to);
 	number_field(p, f, FIELD_VALUE, UINT64_MAX, &r->value);
 	if (has(f, FIELD_OFF))
 		lex_offset(&p->x, &f->value[bit_nr(FIELD_OFF)], &r->off);
@@ -212,6 +215,8 @@ void parse_req_args(struct parser *p, unsigned int i)
 		return;
 	}
 	r->op = (uint8_t)op;
+	if (stream_sends(r))
+		r->to = STREAM_NONE;
 	while (lex_word(&p->x, &w)) {
 		if (span_split(&w, '=', &key, &value))
 			keyed_word(p, r, &f, &w, &key, &value);

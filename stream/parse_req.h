@@ -58,6 +58,7 @@ enum arg_key {
 	ARG_BOUNDED,
 	ARG_UNBOUNDED,
 	ARG_CPUS,
+	ARG_RES,
 	ARGS
 };
 

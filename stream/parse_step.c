@@ -96,6 +96,66 @@ static void parse_iowq_aff(struct parser *p, struct step *t)
 	step_task(p, t, &a);
 }
 
+static void parse_files(struct parser *p, struct step *t)
+{
+	static const struct stream_word open[] = { { "open", 1 }, { NULL, 0 } };
+	unsigned int col;
+	uint8_t filled = 0;
+	struct span w;
+	struct args a;
+	uint64_t n = 0;
+
+	if (!read_ring(p, t))
+		return;
+	col = lex_col(&p->x);
+	if (t->kind == STEP_FILES && !lex_word(&p->x, &w)) {
+		lex_error(&p->x, col, "expected how many slots");
+		return;
+	}
+	if (t->kind == STEP_FILES && !lex_number(&p->x, &w, STREAM_MAX_SLOTS, "slots", &n))
+		return;
+	t->len = (uint32_t)n;
+	if (parse_args(p, &a, 1 << ARG_TASK, t->kind == STEP_FILES ? open : NULL, &filled))
+		step_task(p, t, &a);
+	t->value = filled;
+}
+
+static void parse_slot(struct parser *p, struct step *t)
+{
+	static const struct stream_word empty[] = { { "empty", 1 }, { NULL, 0 } };
+	uint8_t empties = 0;
+	unsigned int col;
+	struct span w;
+	struct args a;
+
+	if (!read_ring(p, t))
+		return;
+	col = lex_col(&p->x);
+	if (!lex_word(&p->x, &w)) {
+		lex_error(&p->x, col, "expected a descriptor");
+		return;
+	}
+	if (!parse_fd(p, &w, &t->fd))
+		return;
+	if (t->fd.kind == FD_BAD)
+		lex_error(&p->x, w.col, "`none` cannot be registered");
+	else if (parse_args(p, &a, 1 << ARG_TASK, empty, &empties))
+		step_task(p, t, &a);
+	t->value = empties;
+}
+
+static void parse_tell(struct parser *p, struct step *t)
+{
+	uint64_t res = 0;
+	struct args a;
+
+	if (!read_ring(p, t) || !parse_args(p, &a, 1 << ARG_RES | 1 << ARG_TASK, NULL, NULL))
+		return;
+	parse_arg_number(p, &a, ARG_RES, STREAM_MAX_LEN, &res);
+	t->len = (uint32_t)res;
+	step_task(p, t, &a);
+}
+
 static void parse_direct(struct parser *p, struct step *t)
 {
 	unsigned int col = lex_col(&p->x), kind;
@@ -182,6 +242,14 @@ void parse_step_args(struct parser *p, struct step *t)
 		parse_max_workers(p, t);
 	else if (t->kind == STEP_IOWQ_AFF)
 		parse_iowq_aff(p, t);
+	else if (t->kind == STEP_SLOT)
+		parse_slot(p, t);
+	else if (stream_step_on_files(t->kind))
+		parse_files(p, t);
+	else if (t->kind == STEP_PROBE)
+		parse_look(p, t);
+	else if (t->kind == STEP_TELL)
+		parse_tell(p, t);
 	else if (t->kind <= STEP_READ)
 		parse_direct(p, t);
 	else if (t->kind <= STEP_CLOSE)

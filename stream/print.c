@@ -221,8 +221,12 @@ void stream_print_req(const struct stream *s, unsigned int req, struct text *out
 		text_put(out, " ts=");
 		stream_print_time(r->ts, out);
 	}
+	if (op->takes & FIELD_TO) {
+		text_put(out, " to=");
+		text_put(out, r->to == STREAM_NONE ? "none" : s->rings[r->to].name);
+	}
 	if (r->count)
-		put_number(out, " count=", r->count);
+		put_number(out, op->takes & FIELD_RES ? " res=" : " count=", r->count);
 	if (r->op == SOP_ASYNC_CANCEL)
 		put_cancel(s, r, out);
 	else if (op->takes & FIELD_TARGET)
@@ -246,6 +250,16 @@ void stream_print_step(const struct stream *s, unsigned int step, struct text *o
 		stream_print_fd(s, &t->fd, out);
 	} else {
 		text_put(out, t->kind == STEP_EXIT_THREAD ? " thread" : " process");
+	}
+	if (t->kind == STEP_FILES) {
+		put_number(out, " ", t->len);
+		text_put(out, t->value ? " open" : "");
+	} else if (t->kind == STEP_TELL && t->len) {
+		put_number(out, " res=", t->len);
+	} else if (t->kind == STEP_SLOT) {
+		text_putc(out, ' ');
+		stream_print_fd(s, &t->fd, out);
+		text_put(out, t->value ? " empty" : "");
 	}
 	if (t->kind == STEP_WAIT)
 		put_number(out, " ", t->wait_nr);

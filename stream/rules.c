@@ -20,6 +20,7 @@ struct walk {
 	uint8_t closed_by[STREAM_MAX_OBJS][2]; /* so many requests */
 	/* how far files may grow */
 	uint64_t file_end[STREAM_MAX_OBJS], file_append[STREAM_MAX_OBJS];
+	bool holds_itself; /* some request may hold its own ring for ever when its task exits */
 };
 
 static void say(struct walk *w, enum stream_item item, unsigned int index, const char *why)
@@ -199,7 +200,7 @@ static bool fields_at_rest(const struct sreq *r, unsigned int kind)
 	return ((takes & FIELD_FD && by_fd) || kind == OBJ_KINDS) && (takes & FIELD_LEN || r->len == 0) &&
 	       (takes & FIELD_OFF || r->off == 0) && (takes & FIELD_VALUE || r->value == 0) &&
 	       (takes & FIELD_IOVS ? r->iovs > 0 : r->iovs == !!(stream_ops[r->op].takes & FIELD_IOVS)) &&
-	       (takes & FIELD_TS || r->ts == 0) && (takes & FIELD_COUNT || r->count == 0) &&
+	       (takes & FIELD_TS || r->ts == 0) && (takes & (FIELD_COUNT | FIELD_RES) || r->count == 0) &&
 	       (targets_request(r) || r->target == STREAM_NONE) && (by_op || r->cancel_op == 0);
 }
 
@@ -268,6 +269,10 @@ static void check_req(struct walk *w, unsigned int i)
 	RULE(w, fields_at_rest(r, kind), ITEM_REQ, i, "a field is set that the operation does not take");
 	RULE(w, r->target < s->nr_reqs || r->target == STREAM_NONE, ITEM_REQ, i, "its target does not exist");
 	RULE(w, r->cancel_op < SOP_NR, ITEM_REQ, i, "the operation it is to cancel does not exist");
+	RULE(w, stream_sends(r) ? r->to < s->nr_rings || r->to == STREAM_NONE : r->to == 0, ITEM_REQ, i,
+	     "the ring it sends to does not exist");
+	RULE(w, r->op != SOP_MSG_RING || r->count <= STREAM_MAX_LEN, ITEM_REQ, i,
+	     "a CQE that is sent says 1048576 at most");
 	RULE(w, r->ts <= STREAM_NEVER_NS, ITEM_REQ, i, "a time is at most 100 hours, which is `never`");
 	RULE(w, r->len <= STREAM_MAX_LEN, ITEM_REQ, i, "a transfer has at most 1048576 bytes");
 	RULE(w, r->off >= -1 && r->off <= STREAM_MAX_LEN, ITEM_REQ, i, "an offset is -1 to 1048576");
@@ -278,7 +283,9 @@ static void check_req(struct walk *w, unsigned int i)
 	RULE(w, !stream_op_is(r->op, OP_FILES) || kind == OBJ_FILE || kind == OBJ_KINDS, ITEM_REQ, i,
 	     "only files are allocated, truncated, and synced in part");
 	RULE(w, !stream_op_is(r->op, OP_FILES) || r->off >= 0, ITEM_REQ, i, "it has an offset of its own");
-	if (r->op == SOP_CLOSE && kind != OBJ_KINDS) {
+	RULE(w, !(r->sqe_flags & IOSQE_FIXED_FILE) || stream_may_be_fixed(r), ITEM_REQ, i,
+	     "it has no descriptor that could have a slot");
+	if (stream_closes_fd(r)) {
 		RULE(w, !w->closed_by[r->fd.obj][r->fd.end]++, ITEM_REQ, i, "the descriptor is closed twice");
 		RULE(w, !stream_opens(s), ITEM_REQ, i,
 		     "a stream with a fifo closes nothing else: what is opened could get the same number");
@@ -322,9 +329,13 @@ static void check_direct(struct walk *w, unsigned int i)
 	     "only what is written to an eventfd has a value");
 }
 
-static bool uses_fd(unsigned int kind)
+static void check_slot(struct walk *w, unsigned int i)
 {
-	return kind >= STEP_WRITE && kind <= STEP_CLOSE;
+	const struct step *t = &w->s->steps[i];
+	unsigned int kind;
+
+	RULE(w, fd_kind_of(w->s, &t->fd, &kind) && kind < OBJ_FIFO, ITEM_STEP, i,
+	     "only pipes, eventfds and files are registered");
 }
 
 static void check_ring_step(struct walk *w, unsigned int i)
@@ -340,6 +351,12 @@ static void check_ring_step(struct walk *w, unsigned int i)
 	RULE(w, t->wait_nr <= STREAM_MAX_REQS, ITEM_STEP, i, "no stream has more than 128 CQEs to wait for");
 	if (t->kind == STEP_SUBMIT && stream_ring_size(&w->s->rings[t->ring], &sq, &cq))
 		RULE(w, t->nr_reqs <= sq, ITEM_STEP, i, "it has more requests than the ring has SQ entries");
+	if (t->kind == STEP_SLOT)
+		check_slot(w, i);
+	RULE(w, t->kind != STEP_TELL || t->len <= STREAM_MAX_LEN, ITEM_STEP, i,
+	     "a CQE that is sent says 1048576 at most");
+	if (t->kind == STEP_FILES)
+		RULE(w, t->len <= STREAM_MAX_SLOTS, ITEM_STEP, i, "a table has at most 64 slots");
 	if (t->kind == STEP_CLOSE_RING)
 		w->ring_gone[t->ring] = true;
 }
@@ -349,11 +366,23 @@ static bool step_at_rest(const struct step *t)
 	bool submit = t->kind == STEP_SUBMIT;
 	bool transfer = t->kind == STEP_READ || t->kind == STEP_WRITE;
 
-	return (stream_step_on_ring(t->kind) || t->ring == 0) && (uses_fd(t->kind) || t->fd.kind == FD_BAD) &&
+	return (stream_step_on_ring(t->kind) || t->ring == 0) &&
+	       (stream_step_has_fd(t->kind) || t->fd.kind == FD_BAD) &&
 	       (submit || (t->first_req == 0 && t->nr_reqs == 0 && !t->wait)) &&
-	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) && (transfer || t->len == 0) &&
-	       (transfer || t->kind == STEP_IOWQ_AFF || t->value == 0) &&
+	       (t->kind == STEP_WAIT || t->wait || t->wait_nr == 0) &&
+	       (transfer || t->kind == STEP_FILES || t->kind == STEP_TELL || t->len == 0) &&
+	       (transfer || t->kind == STEP_IOWQ_AFF || t->value == 0 ||
+		(t->value == 1 && (t->kind == STEP_FILES || t->kind == STEP_SLOT))) &&
 	       (t->kind == STEP_MAX_WORKERS || (t->limit[0] == 0 && t->limit[1] == 0));
+}
+
+static bool holds_itself(const struct stream *s)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		for (unsigned int r = 0; s->steps[i].ring < s->nr_rings && r < s->steps[i].nr_reqs; r++)
+			if (stream_may_hold_itself(s, s->steps[i].ring, &s->reqs[s->steps[i].first_req + r]))
+				return true;
+	return false;
 }
 
 static void check_step(struct walk *w, unsigned int i)
@@ -368,6 +397,8 @@ static void check_step(struct walk *w, unsigned int i)
 	}
 	RULE(w, t->kind < STEP_CLOSE_RING || !stream_opens(w->s), ITEM_STEP, i,
 	     "in a stream with a fifo nothing exits, and no ring is closed: a worker could wait for ever, and the exit for it");
+	RULE(w, t->kind < STEP_EXIT_THREAD || !w->holds_itself, ITEM_STEP, i,
+	     "where a ring with defer_taskrun sends to one, nothing exits: the ring could be there for ever");
 	RULE(w, step_at_rest(t), ITEM_STEP, i, "a field is set that the step does not take");
 	if (w->all_gone)
 		say(w, ITEM_STEP, i, "nothing can follow `exit process`");
@@ -377,7 +408,7 @@ static void check_step(struct walk *w, unsigned int i)
 		RULE(w, !w->task_gone[t->task], ITEM_STEP, i, "the task has exited by then");
 	if (stream_step_on_ring(t->kind))
 		check_ring_step(w, i);
-	else if (uses_fd(t->kind))
+	else if (stream_step_has_fd(t->kind))
 		check_direct(w, i);
 	else if (t->kind == STEP_EXIT_PROCESS)
 		w->all_gone = true;
@@ -410,6 +441,7 @@ void stream_rules(const struct stream *s, stream_breach_fn *breach, void *ctx)
 	}
 	if (!comment_ok(s, s->comment) || !comment_ok(s, s->end_comment))
 		say(&w, ITEM_STREAM, 0, "a comment lies outside the pool");
+	w.holds_itself = holds_itself(s);
 	check_decls(&w);
 	check_names(&w);
 	for (unsigned int i = 0; i < s->nr_reqs; i++)

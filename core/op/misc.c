@@ -9,6 +9,8 @@ int io_statx_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 {
 	if (sqe->buf_index || sqe->splice_fd_in)
 		return -EINVAL;
+	if (req->flags & REQ_F_FIXED_FILE)
+		return -EBADF;
 	req->flags |= REQ_F_FORCE_ASYNC;
 	return 0;
 }
@@ -57,15 +59,24 @@ int io_madvise(struct io_kiocb *req, unsigned int issue_flags)
 	return IOU_COMPLETE;
 }
 
+struct io_close {
+	uint32_t file_slot; /* from 1; 0: a descriptor */
+};
+
 int io_close_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 {
-	if (sqe->off || sqe->addr || sqe->len || sqe->rw_flags || sqe->buf_index || sqe->file_index)
+	struct io_close *close = io_cmd(req, struct io_close);
+
+	if (sqe->off || sqe->addr || sqe->len || sqe->rw_flags || sqe->buf_index)
 		return -EINVAL;
-	return 0;
+	if (req->flags & REQ_F_FIXED_FILE)
+		return -EBADF;
+	close->file_slot = sqe->file_index;
+	return close->file_slot && sqe->fd ? -EINVAL : 0;
 }
 
 /* A ring does not close rings. */
-int io_close(struct io_kiocb *req, unsigned int issue_flags)
+static int io_close_fd(struct io_kiocb *req)
 {
 	struct fdtable *fds = req->tctx->proc->fds;
 	struct file *f = fdtable_get(fds, req->fd);
@@ -75,6 +86,21 @@ int io_close(struct io_kiocb *req, unsigned int issue_flags)
 		ret = fdtable_close(fds, req->fd);
 	if (f)
 		file_put(f);
+	return ret;
+}
+
+int io_close(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct io_close *close = io_cmd(req, struct io_close);
+	int ret;
+
+	if (close->file_slot) {
+		io_ring_submit_lock(req->ctx, issue_flags);
+		ret = io_fixed_fd_remove(req->ctx, close->file_slot - 1);
+		io_ring_submit_unlock(req->ctx, issue_flags);
+	} else {
+		ret = io_close_fd(req);
+	}
 	if (ret < 0)
 		req_set_fail(req);
 	io_req_set_res(req, ret, 0);

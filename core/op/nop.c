@@ -32,9 +32,10 @@ int io_nop(struct io_kiocb *req, unsigned int issue_flags)
 	struct io_nop *nop = io_cmd(req, struct io_nop);
 	int32_t ret = nop->result;
 
-	(void)issue_flags;
 	if (nop->flags & AU_NOP_FILE) {
-		if (!(nop->flags & AU_NOP_FIXED_FILE) && !(req->flags & REQ_F_FIXED_FILE) && !req->file)
+		if (nop->flags & AU_NOP_FIXED_FILE)
+			io_assign_fixed_file(req, (unsigned int)req->fd, issue_flags);
+		else
 			req->file = fdtable_get(req->tctx->proc->fds, req->fd);
 		if (!req->file)
 			ret = -EBADF;

@@ -10,6 +10,7 @@
 struct io_open {
 	char name[FIFO_NAME];
 	uint32_t flags;
+	uint32_t file_slot; /* where it goes, from 1; 0: among the descriptors */
 };
 
 int io_openat_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
@@ -17,15 +18,31 @@ int io_openat_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	const char *name = (const char *)(uintptr_t)sqe->addr;
 	struct io_open *open = io_cmd(req, struct io_open);
 
-	if (sqe->buf_index || sqe->file_index)
+	if (sqe->buf_index)
 		return -EINVAL;
+	if (req->flags & REQ_F_FIXED_FILE)
+		return -EBADF;
 	if (!name)
 		return -EFAULT;
 	if (strlen(name) >= sizeof(open->name))
 		return -ENAMETOOLONG;
 	memcpy(open->name, name, strlen(name) + 1);
 	open->flags = sqe->open_flags;
-	return 0;
+	open->file_slot = sqe->file_index;
+	return open->file_slot && (open->flags & O_CLOEXEC) ? -EINVAL : 0;
+}
+
+static int io_open_install(struct io_kiocb *req, struct file *f, unsigned int issue_flags)
+{
+	struct io_open *open = io_cmd(req, struct io_open);
+	int ret;
+
+	if (!open->file_slot)
+		return fdtable_install(req->tctx->proc->fds, f);
+	io_ring_submit_lock(req->ctx, issue_flags);
+	ret = io_fixed_fd_install(req->ctx, f, open->file_slot);
+	io_ring_submit_unlock(req->ctx, issue_flags);
+	return ret;
 }
 
 int io_openat(struct io_kiocb *req, unsigned int issue_flags)
@@ -36,7 +53,7 @@ int io_openat(struct io_kiocb *req, unsigned int issue_flags)
 	int ret = file_fifo_open(&f, open->name, (int)open->flags, nonblock);
 
 	if (!ret)
-		ret = fdtable_install(req->tctx->proc->fds, f);
+		ret = io_open_install(req, f, issue_flags);
 	if (ret < 0)
 		req_set_fail(req);
 	io_req_set_res(req, ret, 0);

@@ -1,6 +1,7 @@
 /* One row per opcode. An opcode without a row is unknown here: -EINVAL. */
 #include "core/op/op.h"
 #include "core/ring/cancel.h"
+#include "core/ring/msg.h"
 #include "core/ring/poll.h"
 #include "core/ring/timeout.h"
 
@@ -88,6 +89,12 @@ const struct io_issue_def io_issue_defs[] = {
 		.hash_reg_file = true,
 		.prep = io_ftruncate_prep,
 		.issue = io_ftruncate,
+	},
+	[IORING_OP_MSG_RING] = {
+		.name = "MSG_RING",
+		.needs_file = true,
+		.prep = io_msg_ring_prep,
+		.issue = io_msg_ring,
 	},
 	[IORING_OP_POLL_ADD] = {
 		.name = "POLL_ADD",

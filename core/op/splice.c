@@ -10,15 +10,15 @@ struct io_splice {
 	int32_t fd_in;
 };
 
-/* From linux/splice.h, which user space does not get. */
-enum { SPLICE_FLAGS = 0x0f };
+/* From linux/splice.h, which user space does not get; the input's slot. */
+#define SPLICE_FLAGS (0x0fu | SPLICE_F_FD_IN_FIXED)
 
 int io_splice_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 {
 	struct io_splice *sp = io_cmd(req, struct io_splice);
 
 	sp->flags = sqe->splice_flags;
-	if (sp->flags & ~(uint32_t)SPLICE_FLAGS)
+	if (sp->flags & ~SPLICE_FLAGS)
 		return -EINVAL;
 	sp->len = sqe->len;
 	sp->fd_in = sqe->splice_fd_in;
@@ -35,10 +35,37 @@ int io_tee_prep(struct io_kiocb *req, const struct io_uring_sqe *sqe)
 	return io_splice_prep(req, sqe);
 }
 
-static int io_move(struct io_kiocb *req, bool tee)
+/* *node: what the input is registered as, if it is; else the reference is its own. */
+static struct file *io_splice_get_file(struct io_kiocb *req, unsigned int issue_flags, struct io_rsrc_node **node)
 {
 	struct io_splice *sp = io_cmd(req, struct io_splice);
-	struct file *in = fdtable_get(req->tctx->proc->fds, sp->fd_in);
+
+	*node = NULL;
+	if (!(sp->flags & SPLICE_F_FD_IN_FIXED))
+		return fdtable_get(req->tctx->proc->fds, sp->fd_in);
+	io_ring_submit_lock(req->ctx, issue_flags);
+	*node = io_file_node_get(req->ctx, (unsigned int)sp->fd_in);
+	io_ring_submit_unlock(req->ctx, issue_flags);
+	return *node ? (*node)->file : NULL;
+}
+
+static void io_splice_put_file(struct io_kiocb *req, unsigned int issue_flags, struct file *in,
+			       struct io_rsrc_node *node)
+{
+	if (!node) {
+		file_put(in);
+		return;
+	}
+	io_ring_submit_lock(req->ctx, issue_flags);
+	io_rsrc_node_put(req->ctx, node);
+	io_ring_submit_unlock(req->ctx, issue_flags);
+}
+
+static int io_move(struct io_kiocb *req, unsigned int issue_flags, bool tee)
+{
+	struct io_splice *sp = io_cmd(req, struct io_splice);
+	struct io_rsrc_node *node;
+	struct file *in = io_splice_get_file(req, issue_flags, &node);
 	ssize_t ret = -EBADF;
 
 	if (in && !tee && sp->off_out != -1)
@@ -46,7 +73,7 @@ static int io_move(struct io_kiocb *req, bool tee)
 	else if (in)
 		ret = sp->len ? file_move_wait(in, req->file, sp->len, sp->off_in, tee) : 0;
 	if (in)
-		file_put(in);
+		io_splice_put_file(req, issue_flags, in, node);
 	if (ret != (ssize_t)sp->len)
 		req_set_fail(req);
 	io_req_set_res(req, (int32_t)ret, 0);
@@ -56,11 +83,11 @@ static int io_move(struct io_kiocb *req, bool tee)
 int io_splice(struct io_kiocb *req, unsigned int issue_flags)
 {
 	ENSURE(!(issue_flags & IO_URING_F_NONBLOCK));
-	return io_move(req, false);
+	return io_move(req, issue_flags, false);
 }
 
 int io_tee(struct io_kiocb *req, unsigned int issue_flags)
 {
 	ENSURE(!(issue_flags & IO_URING_F_NONBLOCK));
-	return io_move(req, true);
+	return io_move(req, issue_flags, true);
 }

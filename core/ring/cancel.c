@@ -220,8 +220,9 @@ int io_async_cancel(struct io_kiocb *req, unsigned int issue_flags)
 	int ret = 0;
 
 	if (c->flags & IORING_ASYNC_CANCEL_FD) {
-		/* Of registered files there are none. */
-		if (!(req->flags & REQ_F_FIXED_FILE) && !(c->flags & IORING_ASYNC_CANCEL_FD_FIXED) && !req->file)
+		if ((req->flags & REQ_F_FIXED_FILE) || (c->flags & IORING_ASYNC_CANCEL_FD_FIXED))
+			io_assign_fixed_file(req, (unsigned int)c->fd, issue_flags);
+		else
 			req->file = fdtable_get(req->tctx->proc->fds, c->fd);
 		cd.file = req->file;
 		if (!cd.file)

@@ -105,8 +105,11 @@ static void io_free_req_locked(struct io_kiocb *req)
 	ENSURE(!list_is_linked(&req->cancel_node));
 	ENSURE(!list_is_linked(&req->poll.wait.node));
 	ENSURE(!list_is_linked(&req->timeout.list));
-	if (req->file)
+	if (req->file_node)
+		io_rsrc_node_put(ctx, req->file_node);
+	else if (req->file)
 		file_put(req->file);
+	req->file_node = NULL;
 	req->file = NULL;
 	if (a32_load(&req->tracked)) {
 		a32_store(&req->tracked, 0);

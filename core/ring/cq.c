@@ -106,6 +106,13 @@ void io_cq_unlock_post(struct io_ring_ctx *ctx)
 		io_flush_timeouts(ctx);
 }
 
+void io_post_aux_cqe(struct io_ring_ctx *ctx, uint64_t user_data, int32_t res, uint32_t cflags)
+{
+	io_cq_lock(ctx);
+	io_post_cqe(ctx, user_data, res, cflags, true);
+	io_cq_unlock_post(ctx);
+}
+
 /* Moves to the CQ what fits, oldest first; of a dying ring everything is dropped. */
 void io_cqring_overflow_flush(struct io_ring_ctx *ctx, bool dying)
 {

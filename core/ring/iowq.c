@@ -67,7 +67,7 @@ static void io_wq_submit_work(struct io_wq_work *work)
 		return;
 	}
 	io_trace(IO_TRACE_WORKER, req->user_data, 0);
-	if (!io_assign_file(req)) {
+	if (!io_assign_file(req, issue_flags)) {
 		io_req_task_queue_fail(req, -EBADF);
 		return;
 	}

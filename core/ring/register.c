@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/ring/cancel.h"
+#include "core/ring/msg.h"
 #include "core/ring/ring.h"
 
 static int io_register_enable_rings(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr)
@@ -156,9 +157,15 @@ static const struct {
 	unsigned int opcode;
 	int (*fn)(struct io_ring_ctx *ctx, struct io_uring_task *tctx, void *arg, unsigned int nr);
 } register_ops[] = {
+	{ IORING_REGISTER_FILES, io_register_files },
+	{ IORING_UNREGISTER_FILES, io_unregister_files },
+	{ IORING_REGISTER_FILES_UPDATE, io_register_files_update },
 	{ IORING_REGISTER_PROBE, io_probe },
 	{ IORING_REGISTER_ENABLE_RINGS, io_register_enable_rings },
+	{ IORING_REGISTER_FILES2, io_register_files2 },
+	{ IORING_REGISTER_FILES_UPDATE2, io_register_files_update2 },
 	{ IORING_REGISTER_SYNC_CANCEL, io_sync_cancel },
+	{ IORING_REGISTER_FILE_ALLOC_RANGE, io_register_file_alloc_range },
 	{ IORING_REGISTER_IOWQ_AFF, io_register_iowq_aff },
 	{ IORING_UNREGISTER_IOWQ_AFF, io_unregister_iowq_aff },
 	{ IORING_REGISTER_IOWQ_MAX_WORKERS, io_register_iowq_max_workers },
@@ -183,6 +190,9 @@ int io_uring_register(struct io_uring_task *tctx, unsigned int fd, unsigned int 
 
 	if (opcode >= AU_REGISTER_LAST_6_18)
 		return -EINVAL;
+	/* What is called on no ring. */
+	if (fd == UINT32_MAX)
+		return opcode == AU_REGISTER_SEND_MSG_RING ? io_uring_sync_msg_ring(tctx, arg, nr) : -EINVAL;
 	ret = io_uring_get_ring(tctx, fd, &file, &ctx);
 	if (ret)
 		return ret;

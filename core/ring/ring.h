@@ -46,15 +46,17 @@
  * must not be set there; it must be set where the request is freed.
  *
  * What 6.18 does and this profile does not, on purpose: see cancel.c (results stay EALREADY), poll.c and timeout.c (a
- * cancelled worker that arms looks once more), iowq.c (the CANCEL mark stays on a request that is queued anew).
+ * cancelled worker that arms looks once more), iowq.c (the CANCEL mark stays on a request that is queued anew),
+ * submit.c (a worker that comes too late for its task finds no ring).
  * Not here yet: multishot polls and timeouts, updates of polls and timeouts, absolute times of other clocks than
- * MONOTONIC, registered files and buffers, restrictions, personalities, IOPOLL, SQPOLL; all of them are refused with what
+ * MONOTONIC, registered buffers, restrictions, personalities, IOPOLL, SQPOLL; all of them are refused with what
  * a kernel without them would say. */
 #ifndef CORE_RING_RING_H
 #define CORE_RING_RING_H
 
 #include "core/base/uapi.h"
 #include "core/ring/opdef.h"
+#include "core/ring/rsrc.h"
 #include "core/ring/task.h"
 #include "core/ring/trace.h"
 
@@ -141,6 +143,7 @@ struct io_ring_ctx {
 	struct list defer_list; /* struct io_defer_entry */
 	unsigned int nr_drained; /* requests on it, with their followers */
 	bool drain_active, drain_next, drain_disabled;
+	struct io_file_table files; /* registered ones */
 	struct list retry_list; /* req->node: local work left over by the cap */
 	struct atomic32 cancel_seq; /* of the last cancel with ALL or ANY */
 
@@ -212,7 +215,8 @@ struct io_kiocb {
 	uint32_t flags;
 	int32_t res;
 	uint32_t cflags;
-	struct file *file; /* with a reference, from the first issue on */
+	struct file *file; /* with a reference, from the first issue on: its own, or its node's */
+	struct io_rsrc_node *file_node; /* FIXED_FILE: with a reference, likewise */
 	struct io_kiocb *link; /* next of the chain; under timeout_lock while LINK_TIMEOUT is set */
 	struct list node;
 	io_req_tw_func_t *tw;
@@ -307,7 +311,9 @@ unsigned int io_sqring_entries(struct io_ring_ctx *ctx);
 /* First or next issue in the submitter's context; uring_lock held. */
 void io_queue_sqe(struct io_kiocb *req);
 int io_issue_sqe(struct io_kiocb *req, unsigned int issue_flags);
-bool io_assign_file(struct io_kiocb *req);
+/* Looks the request's file up, unless that was done before: an open one or, with FIXED_FILE, a registered one. */
+bool io_assign_file(struct io_kiocb *req, unsigned int issue_flags);
+bool io_assign_fixed_file(struct io_kiocb *req, unsigned int slot, unsigned int issue_flags);
 struct io_kiocb *io_alloc_req(struct io_ring_ctx *ctx); /* uring_lock held */
 
 /* ---- complete.c: completions and the end of requests ---- */
@@ -329,6 +335,8 @@ void io_cq_lock(struct io_ring_ctx *ctx);
 void io_cq_unlock_post(struct io_ring_ctx *ctx); /* publishes, wakes, looks at timeouts with a count */
 /* Under the lock. false: no room; with `spill` it goes to the overflow list instead, and true is returned. */
 bool io_post_cqe(struct io_ring_ctx *ctx, uint64_t user_data, int32_t res, uint32_t cflags, bool spill);
+/* A CQE of no request's own. Nobody holds the lock. */
+void io_post_aux_cqe(struct io_ring_ctx *ctx, uint64_t user_data, int32_t res, uint32_t cflags);
 void io_cqring_overflow_flush(struct io_ring_ctx *ctx, bool dying); /* uring_lock held */
 unsigned int io_cqring_events_user(struct io_ring_ctx *ctx); /* in the ring, not reaped */
 void io_cqring_wake(struct io_ring_ctx *ctx);
@@ -351,6 +359,7 @@ unsigned int io_linked_nr(const struct io_kiocb *req);
 /* ---- tw.c ---- */
 
 void io_req_task_work_add(struct io_kiocb *req);
+void io_task_work_add(struct io_kiocb *req); /* likewise, but also of a DEFER_TASKRUN ring to the task itself */
 void io_req_task_queue(struct io_kiocb *req); /* to be submitted */
 void io_req_task_queue_fail(struct io_kiocb *req, int32_t res); /* to fail, severing its chain */
 void io_req_queue_tw_complete(struct io_kiocb *req, int32_t res);

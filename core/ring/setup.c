@@ -178,6 +178,7 @@ void io_ring_ctx_free(struct io_ring_ctx *ctx)
 {
 	struct io_mem *mem = &ctx->proc->mem;
 
+	io_files_free(ctx);
 	io_lock_destroy(&ctx->uring_lock);
 	io_lock_destroy(&ctx->completion_lock);
 	io_lock_destroy(&ctx->timeout_lock);

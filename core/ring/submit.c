@@ -73,23 +73,54 @@ static void io_req_add_to_cache(struct io_ring_ctx *ctx, struct io_kiocb *req)
 
 /* ---- issue ---- */
 
-bool io_assign_file(struct io_kiocb *req)
+bool io_assign_fixed_file(struct io_kiocb *req, unsigned int slot, unsigned int issue_flags)
+{
+	ENSURE(!req->file);
+	io_ring_submit_lock(req->ctx, issue_flags);
+	req->file_node = io_file_node_get(req->ctx, slot);
+	io_ring_submit_unlock(req->ctx, issue_flags);
+	if (!req->file_node)
+		return false;
+	req->file = req->file_node->file;
+	a64_store(&req->cancel_file, (uintptr_t)req->file);
+	return true;
+}
+
+/* A ring's own file would never go away while its requests hold it: they go with their task. A worker that gets to it when
+ * its task has looked for such requests comes too late where nobody else would complete it. (6.18 runs it, and the ring
+ * stays for ever.) */
+static bool io_req_track_inflight(struct io_kiocb *req)
 {
 	struct io_uring_task *tctx = req->tctx;
+	bool late;
+
+	mutex_lock(&tctx->lock);
+	late = tctx->exiting && (req->ctx->flags & IORING_SETUP_DEFER_TASKRUN);
+	if (!late) {
+		a32_store(&req->tracked, 1);
+		a32_add(&tctx->tracked, 1);
+	}
+	mutex_unlock(&tctx->lock);
+	return !late;
+}
+
+bool io_assign_file(struct io_kiocb *req, unsigned int issue_flags)
+{
+	struct file *file;
 
 	if (req->file || !req->def->needs_file)
 		return true;
 	if (req->flags & REQ_F_FIXED_FILE)
+		return io_assign_fixed_file(req, (unsigned int)req->fd, issue_flags);
+	file = fdtable_get(req->tctx->proc->fds, req->fd);
+	if (!file)
 		return false;
-	req->file = fdtable_get(tctx->proc->fds, req->fd);
-	if (!req->file)
+	if (file->kind == FILE_RING && !io_req_track_inflight(req)) {
+		file_put(file);
 		return false;
-	a64_store(&req->cancel_file, (uintptr_t)req->file);
-	/* A ring's own file would never go away while its requests hold it: they go with their task. */
-	if (req->file->kind == FILE_RING) {
-		a32_store(&req->tracked, 1);
-		a32_add(&tctx->tracked, 1);
 	}
+	req->file = file;
+	a64_store(&req->cancel_file, (uintptr_t)req->file);
 	return true;
 }
 
@@ -99,7 +130,7 @@ int io_issue_sqe(struct io_kiocb *req, unsigned int issue_flags)
 	struct io_kiocb *lt = NULL;
 	int ret;
 
-	if (!io_assign_file(req))
+	if (!io_assign_file(req, issue_flags))
 		return -EBADF;
 	if (req->flags & REQ_F_ARM_LTIMEOUT)
 		lt = io_prep_linked_timeout(req);
@@ -176,7 +207,7 @@ static void io_preinit_req(struct io_ring_ctx *ctx, struct io_uring_task *tctx, 
 	req->cflags = 0;
 	req->link = NULL;
 	req->poll_mask = 0;
-	ENSURE(!req->file);
+	ENSURE(!req->file && !req->file_node);
 	a64_store(&req->cancel_file, 0);
 	a64_store(&req->cancel_seq, 0);
 	a32_store(&req->work.flags, 0);

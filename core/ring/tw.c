@@ -28,11 +28,9 @@ void io_task_kick(struct io_uring_task *tctx, uint32_t pending)
 	}
 }
 
-static void io_req_normal_work_add(struct io_kiocb *req)
+static void __io_task_work_add(struct io_kiocb *req, uint32_t pending, bool flag)
 {
 	struct io_uring_task *tctx = req->tctx;
-	struct io_ring_ctx *ctx = req->ctx;
-	bool coop = ctx->flags & IORING_SETUP_COOP_TASKRUN;
 
 	mutex_lock(&tctx->lock);
 	if (tctx->exiting) {
@@ -41,10 +39,23 @@ static void io_req_normal_work_add(struct io_kiocb *req)
 		return;
 	}
 	list_add_tail(&req->node, &tctx->task_list);
-	if (ctx->flags & IORING_SETUP_TASKRUN_FLAG)
-		a32_or(&ctx->rings->sq_flags, IORING_SQ_TASKRUN);
-	io_task_kick(tctx, coop ? IO_PENDING_WORK : IO_PENDING_WORK | IO_PENDING_SIGNAL);
+	if (flag)
+		a32_or(&req->ctx->rings->sq_flags, IORING_SQ_TASKRUN);
+	io_task_kick(tctx, pending);
 	mutex_unlock(&tctx->lock);
+}
+
+void io_task_work_add(struct io_kiocb *req)
+{
+	__io_task_work_add(req, IO_PENDING_WORK | IO_PENDING_SIGNAL, false);
+}
+
+static void io_req_normal_work_add(struct io_kiocb *req)
+{
+	bool coop = req->ctx->flags & IORING_SETUP_COOP_TASKRUN;
+
+	__io_task_work_add(req, coop ? IO_PENDING_WORK : IO_PENDING_WORK | IO_PENDING_SIGNAL,
+			   req->ctx->flags & IORING_SETUP_TASKRUN_FLAG);
 }
 
 /* Whoever may run it needs work_lock to take it, so the ring stays until the lock is released. */
