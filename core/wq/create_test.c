@@ -22,6 +22,7 @@ static void first_worker(void *arg)
 	put(1, GATED, IO_WQ_WORK_UNBOUND);
 	CHECK_OP(nr_workers(o.wq, IO_WQ_ACCT_UNBOUND), ==, 1u);
 	CHECK_OP(o.nr_requests, ==, 0u);
+	CHECK_OP(o.made[IO_WQ_BY_SUBMITTER], ==, 2u);
 	open_gate(0);
 	WAIT_FOR(nr_done() == 2);
 	end();
@@ -131,6 +132,8 @@ static void tried_again(void *arg)
 	CHECK_OP(result(0), ==, 0);
 	CHECK_OP(result(1), ==, 0);
 	CHECK_OP(o.nr_delays, ==, failures);
+	CHECK_OP(o.not_made, ==, failures);
+	CHECK_OP(o.made[IO_WQ_BY_RETRY], ==, 1u);
 	for (unsigned int i = 0; i < failures; i++)
 		CHECK_OP(o.delays[i], ==, 5 * MS * (i + 1));
 	CHECK_OP(sched_now() - began, >=, 5 * MS * failures * (failures + 1) / 2);

@@ -122,6 +122,7 @@ static void second_worker(void *arg)
 	WAIT_FOR(result(1) == 0);
 	CHECK_OP(result(0), ==, 1);
 	CHECK_OP(nr_workers(o.wq, IO_WQ_ACCT_BOUND), <=, 3u);
+	CHECK_OP(o.made[IO_WQ_BY_SUBMITTER] + o.made[IO_WQ_BY_TASK_WORK], ==, nr_workers(o.wq, IO_WQ_ACCT_BOUND));
 	open_gate(0);
 	WAIT_FOR(nr_done() == 2);
 	end();

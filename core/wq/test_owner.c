@@ -161,6 +161,18 @@ static void clock_main(void *arg)
 	}
 }
 
+static void created(void *owner, enum io_wq_origin origin, bool unbound, int err)
+{
+	(void)owner;
+	(void)unbound;
+	mutex_lock(&o.lock);
+	if (err)
+		o.not_made++;
+	else
+		o.made[origin]++;
+	mutex_unlock(&o.lock);
+}
+
 static void delay(void *owner, struct io_wq_delayed *d, uint64_t ns)
 {
 	mutex_lock(&o.lock);
@@ -205,6 +217,7 @@ struct io_wq *new_pool(unsigned int bounded, unsigned int unbounded)
 		.queue_creation = queue_creation,
 		.withdraw_creation = withdraw_creation,
 		.delay = delay,
+		.created = created,
 	};
 	struct io_wq *wq;
 

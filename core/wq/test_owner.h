@@ -57,6 +57,7 @@ struct owner {
 	int log[MAX_ITEMS * 2]; /* ids in order of issue */
 	unsigned int nr_log, nr_done;
 	int in_bucket[IO_WQ_NR_HASH_BUCKETS]; /* items of it being executed */
+	unsigned int made[IO_WQ_BY_RETRY + 1], not_made; /* workers, by who made them */
 	unsigned int overlaps, running, max_running, bad_name;
 };
 
