@@ -1,9 +1,10 @@
 #!/bin/bash
 # docs/iowq.md tells the truth about names: each mechanism of io-wq has a row, each function and each test that it names
-# is there, the tests on both schedulers, and so are the seeds. doc_test.sh DOC TEST...
+# is there, the tests on both schedulers, and so are the seeds, in docs/iowq-questions.md as well.
+# doc_test.sh DOC QUESTIONS TEST...
 set -u
-doc=$1
-shift
+doc=$1 questions=$2
+shift 2
 failed=0
 complain() {
 	echo "$doc: $*"
@@ -34,11 +35,11 @@ done <<< "$rows"
 
 for on in sim threads; do
 	there=$(for t in "$@"; do [[ $t != *_$on ]] || "$t" --list; done)
-	for name in $(grep -o 'test_[a-z0-9_]*' "$doc" | sort -u); do
+	for name in $(grep -ho 'test_[a-z0-9_]*' "$doc" "$questions" | sort -u); do
 		grep -qx "$name" <<< "$there" || complain "there is no $name on $on"
 	done
 done
-for seed in $(grep -o 'seeds/[a-z_]*/[a-z_]*' "$doc" | sort -u); do
+for seed in $(grep -ho 'seeds/[a-z_]*/[a-z_]*' "$doc" "$questions" | sort -u); do
 	[ -e "corpora/$seed.augur" ] || complain "there is no $seed"
 done
 exit $failed
