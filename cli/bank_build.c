@@ -103,5 +103,7 @@ enum exit_status bank_test(const struct bank *b, struct bug *bug)
 		status = bank_build(bug->patch, path, sim);
 	if (status == STATUS_OK)
 		status = run_test(path, bug->test, &bug->tested);
+	if (bank_stop)
+		bug->tested = TEST_NOT_RUN; /* Ctrl-C ends the test as well, which is not red for that */
 	return status;
 }
