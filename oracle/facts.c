@@ -421,11 +421,6 @@ bool req_may_be_iowq_undrained(const struct facts *f, unsigned int r)
 	return false;
 }
 
-static bool same_fd(const struct fdref *a, const struct fdref *b)
-{
-	return a->kind == FD_OBJ && b->kind == FD_OBJ && a->obj == b->obj && a->end == b->end;
-}
-
 /* Requests that hold a file; a canceller by descriptor holds it itself, and is found by others of its kind. */
 static bool holds_file(const struct sreq *q)
 {
@@ -448,7 +443,7 @@ bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned
 	default:
 		if (k->op_flags & IORING_ASYNC_CANCEL_ANY)
 			return true;
-		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_file(q) && same_fd(&k->fd, &q->fd)))
+		if ((k->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_file(q) && stream_same_fd(&k->fd, &q->fd)))
 			return false;
 		if ((k->op_flags & IORING_ASYNC_CANCEL_OP) &&
 		    stream_ops[k->cancel_op].opcode != stream_ops[q->op].opcode)
@@ -584,11 +579,12 @@ bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)
 	if (f->process_exit < ev)
 		return true;
 	for (unsigned int i = 0; i < f->s->nr_reqs; i++)
-		if (stream_closes_fd(&f->s->reqs[i]) && f->req[i].maybe && same_fd(&f->s->reqs[i].fd, fd) &&
+		if (stream_closes_fd(&f->s->reqs[i]) && f->req[i].maybe && stream_same_fd(&f->s->reqs[i].fd, fd) &&
 		    f->req[i].begin < ev)
 			return true;
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
-		if (f->s->steps[i].kind == STEP_CLOSE && same_fd(&f->s->steps[i].fd, fd) && f->step_begin[i] < ev)
+		if (f->s->steps[i].kind == STEP_CLOSE && stream_same_fd(&f->s->steps[i].fd, fd) &&
+		    f->step_begin[i] < ev)
 			return true;
 	return false;
 }

@@ -3,16 +3,12 @@
 
 #include <errno.h>
 
-static bool same_fd(const struct fdref *a, const struct fdref *b)
-{
-	return a->kind == FD_OBJ && b->kind == FD_OBJ && a->obj == b->obj && a->end == b->end;
-}
-
 /* What is registered of a descriptor when ev begins: nothing, where a step closed it; who knows, where a request may have. */
 static unsigned int fd_states(const struct facts *f, const struct fdref *fd, uint32_t ev)
 {
 	for (unsigned int i = 0; i < f->s->nr_steps; i++)
-		if (f->s->steps[i].kind == STEP_CLOSE && same_fd(&f->s->steps[i].fd, fd) && f->step_begin[i] < ev)
+		if (f->s->steps[i].kind == STEP_CLOSE && stream_same_fd(&f->s->steps[i].fd, fd) &&
+		    f->step_begin[i] < ev)
 			return SLOT_EMPTY;
 	return fd_maybe_closed(f, fd, ev) ? SLOT_EMPTY | SLOT_FULL : SLOT_FULL;
 }
@@ -33,7 +29,7 @@ static unsigned int brings(const struct walk *w, unsigned int r)
 {
 	const struct sreq *q = &w->f->s->reqs[r];
 
-	if (!w->f->req[r].maybe || !same_fd(&q->fd, w->fd))
+	if (!w->f->req[r].maybe || !stream_same_fd(&q->fd, w->fd))
 		return 0;
 	if (q->op == SOP_SEND_FD && q->to == w->ring)
 		return SLOT_FULL;
@@ -53,7 +49,7 @@ static unsigned int on_their_way(const struct walk *w, uint32_t ev)
 
 static void after_step(struct walk *w, const struct step *t, uint32_t ev, int64_t res)
 {
-	bool own = t->kind == STEP_SLOT && same_fd(&t->fd, w->fd);
+	bool own = t->kind == STEP_SLOT && stream_same_fd(&t->fd, w->fd);
 
 	if (t->kind == STEP_FILES && res == 0) {
 		w->table = true;

@@ -38,11 +38,6 @@ static bool holds_fd(const struct sreq *r)
 	return stream_op_is(r->op, OP_HOLDS) || (r->op == SOP_ASYNC_CANCEL && (r->op_flags & IORING_ASYNC_CANCEL_FD));
 }
 
-static bool same_fd(const struct fdref *a, const struct fdref *b)
-{
-	return a->kind == FD_OBJ && b->kind == FD_OBJ && a->obj == b->obj && a->end == b->end;
-}
-
 /* A link_timeout needs no rule of its own: it stands in its target's chain. */
 static bool selects(const struct sreq *c, const struct sreq *r, unsigned int index)
 {
@@ -52,7 +47,7 @@ static bool selects(const struct sreq *c, const struct sreq *r, unsigned int ind
 		return false;
 	if (c->op_flags & IORING_ASYNC_CANCEL_ANY)
 		return true;
-	if ((c->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_fd(r) && same_fd(&c->fd, &r->fd)))
+	if ((c->op_flags & IORING_ASYNC_CANCEL_FD) && !(holds_fd(r) && stream_same_fd(&c->fd, &r->fd)))
 		return false;
 	if ((c->op_flags & AU_ASYNC_CANCEL_OP) && stream_ops[c->cancel_op].opcode != stream_ops[r->op].opcode)
 		return false;

@@ -227,6 +227,12 @@ int stream_check(const struct stream *s, const char **why);
 /* Equal in everything that runs: names, comments, schedule and expectations aside. */
 bool stream_same(const struct stream *a, const struct stream *b);
 
+/* Do both name one and the same descriptor of the stream? */
+static inline bool stream_same_fd(const struct fdref *a, const struct fdref *b)
+{
+	return a->kind == FD_OBJ && b->kind == FD_OBJ && a->obj == b->obj && a->end == b->end;
+}
+
 /* The step that submits request `req`. */
 unsigned int stream_step_of(const struct stream *s, unsigned int req);
 
