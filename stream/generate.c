@@ -332,6 +332,15 @@ struct step *gen_add_step(struct gen *g, enum step_kind kind, unsigned int task)
 	return t;
 }
 
+struct step *gen_add_on_ring(struct gen *g, enum step_kind kind, unsigned int ring, unsigned int task)
+{
+	struct step *t = gen_add_step(g, kind, task);
+
+	if (t)
+		t->ring = (uint8_t)ring;
+	return t;
+}
+
 unsigned int gen_any_task(struct gen *g)
 {
 	unsigned int task = prng_below(&g->p, g->s->nr_tasks);
@@ -362,11 +371,10 @@ static void add_batch(struct gen *g, unsigned int most)
 	struct step *t;
 	uint32_t sq, cq;
 
-	if (!gen_pick_ring(g, &ring, &task) || !(t = gen_add_step(g, STEP_SUBMIT, task))) {
+	if (!gen_pick_ring(g, &ring, &task) || !(t = gen_add_on_ring(g, STEP_SUBMIT, ring, task))) {
 		g->over = true;
 		return;
 	}
-	t->ring = (uint8_t)ring;
 	t->first_req = g->s->nr_reqs;
 	g->ring = (uint8_t)ring;
 	g->fixed = g->tables && (g->table[ring] || prng_chance(&g->p, 1, 8));
@@ -435,13 +443,9 @@ static void add_look(struct gen *g)
 {
 	bool peek = prng_chance(&g->p, 1, 2);
 	unsigned int ring, task;
-	struct step *t;
 
-	if (!gen_pick_ring(g, &ring, &task))
-		return;
-	t = gen_add_step(g, peek ? STEP_PEEK : STEP_REAP, task);
-	if (t)
-		t->ring = (uint8_t)ring;
+	if (gen_pick_ring(g, &ring, &task))
+		gen_add_on_ring(g, peek ? STEP_PEEK : STEP_REAP, ring, task);
 }
 
 static void add_wait(struct gen *g)
@@ -455,11 +459,9 @@ static void add_wait(struct gen *g)
 	if (owed == 0)
 		return;
 	n = prng_chance(&g->p, 3, 4) ? owed : 1 + prng_below(&g->p, owed);
-	t = gen_add_step(g, STEP_WAIT, task);
-	if (t) {
-		t->ring = (uint8_t)ring;
+	t = gen_add_on_ring(g, STEP_WAIT, ring, task);
+	if (t)
 		t->wait_nr = n;
-	}
 }
 
 static void add_close(struct gen *g)
@@ -497,18 +499,14 @@ static void add_exit_thread(struct gen *g)
 void gen_close_ring(struct gen *g, unsigned int ring)
 {
 	unsigned int task = gen_any_task(g);
-	struct step *t;
 
 	if (!g->close_ring)
 		return;
 	g->close_ring = false;
 	if (g->ring_gone[ring] || stream_opens(g->s))
 		return;
-	t = gen_add_step(g, STEP_CLOSE_RING, task);
-	if (!t)
-		return;
-	t->ring = (uint8_t)ring;
-	g->ring_gone[ring] = true;
+	if (gen_add_on_ring(g, STEP_CLOSE_RING, ring, task))
+		g->ring_gone[ring] = true;
 }
 
 /* A task for a registration: mostly one that may. */
@@ -534,10 +532,9 @@ static void add_limit(struct gen *g)
 
 	if (!pick_registrar(g, &ring, &task))
 		return;
-	t = gen_add_step(g, STEP_MAX_WORKERS, task);
+	t = gen_add_on_ring(g, STEP_MAX_WORKERS, ring, task);
 	if (!t)
 		return;
-	t->ring = (uint8_t)ring;
 	t->limit[0] = bounded[b];
 	t->limit[1] = unbounded[u];
 }
@@ -561,11 +558,9 @@ static void add_affinity(struct gen *g)
 
 	if (!pick_registrar(g, &ring, &task))
 		return;
-	t = gen_add_step(g, anywhere ? STEP_IOWQ_UNAFF : STEP_IOWQ_AFF, task);
-	if (!t)
-		return;
-	t->ring = (uint8_t)ring;
-	t->value = anywhere ? 0 : masks[m];
+	t = gen_add_on_ring(g, anywhere ? STEP_IOWQ_UNAFF : STEP_IOWQ_AFF, ring, task);
+	if (t)
+		t->value = anywhere ? 0 : masks[m];
 }
 
 static void add_between(struct gen *g)

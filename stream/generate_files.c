@@ -26,11 +26,10 @@ static void add_table(struct gen *g, unsigned int ring, unsigned int task)
 {
 	bool filled = prng_chance(&g->p, 2, 3), small = prng_chance(&g->p, 1, 6);
 	unsigned int n = small ? prng_below(&g->p, 4) : 2u * g->s->nr_objs;
-	struct step *t = gen_add_step(g, STEP_FILES, task);
+	struct step *t = gen_add_on_ring(g, STEP_FILES, ring, task);
 
 	if (!t)
 		return;
-	t->ring = (uint8_t)ring;
 	t->len = n;
 	t->value = filled;
 	g->tables = g->table[ring] = true;
@@ -59,10 +58,9 @@ void gen_file_step(struct gen *g)
 	}
 	if (how > 4 && !pick_end(g, &fd))
 		return;
-	t = gen_add_step(g, how < 5 ? STEP_UNFILES : STEP_SLOT, task);
+	t = gen_add_on_ring(g, how < 5 ? STEP_UNFILES : STEP_SLOT, ring, task);
 	if (!t)
 		return;
-	t->ring = (uint8_t)ring;
 	if (how < 5) {
 		g->table[ring] = false;
 		return;
@@ -80,9 +78,7 @@ void gen_tell(struct gen *g)
 
 	if (g->ring_gone[ring])
 		return;
-	t = gen_add_step(g, asks ? STEP_PROBE : STEP_TELL, task);
-	if (!t)
-		return;
-	t->ring = (uint8_t)ring;
-	t->len = asks ? 0 : res;
+	t = gen_add_on_ring(g, asks ? STEP_PROBE : STEP_TELL, ring, task);
+	if (t)
+		t->len = asks ? 0 : res;
 }

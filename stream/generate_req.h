@@ -35,6 +35,7 @@ bool gen_pick_ring(struct gen *g, unsigned int *ring, unsigned int *task);
 unsigned int gen_any_task(struct gen *g);
 /* The next step; NULL: there is no room for it. */
 struct step *gen_add_step(struct gen *g, enum step_kind kind, unsigned int task);
+struct step *gen_add_on_ring(struct gen *g, enum step_kind kind, unsigned int ring, unsigned int task);
 /* Sets or reads the limits of io-wq. */
 void gen_limit(struct gen *g);
 /* generate_files.c: tables of registered files, most of them filled; a step that changes something in one. */

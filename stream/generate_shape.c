@@ -242,10 +242,9 @@ static bool add_request(struct gen *g, struct making *m, uint16_t part)
 	if (m->submit && m->submit->nr_reqs == m->sq)
 		m->submit = NULL;
 	if (!m->submit) {
-		m->submit = gen_add_step(g, STEP_SUBMIT, m->task);
+		m->submit = gen_add_on_ring(g, STEP_SUBMIT, m->ring, m->task);
 		if (!m->submit)
 			return false;
-		m->submit->ring = (uint8_t)m->ring;
 		m->submit->first_req = g->s->nr_reqs;
 	}
 	fill(g, m, part, &g->s->reqs[g->s->nr_reqs]);
@@ -256,11 +255,10 @@ static bool add_request(struct gen *g, struct making *m, uint16_t part)
 
 static bool add_limit(struct gen *g, struct making *m, unsigned int limit)
 {
-	struct step *t = gen_add_step(g, STEP_MAX_WORKERS, m->task);
+	struct step *t = gen_add_on_ring(g, STEP_MAX_WORKERS, m->ring, m->task);
 
 	if (!t)
 		return false;
-	t->ring = (uint8_t)m->ring;
 	t->limit[g->s->objs[m->obj].kind == OBJ_FIFO ? 0 : 1] = limit;
 	return true;
 }

@@ -24,6 +24,13 @@ static unsigned int pick(struct mutation *m, unsigned int n)
 	return prng_below(&m->p, n);
 }
 
+/* By the task whose ring it is. */
+static void on_some_ring(struct mutation *m, struct step *t)
+{
+	t->ring = (uint8_t)pick(m, m->s->nr_rings);
+	t->task = m->s->rings[t->ring].task;
+}
+
 /* ---- requests and steps come and go ---- */
 
 static unsigned int step_of(const struct stream *s, unsigned int req)
@@ -274,8 +281,7 @@ static bool splice_step(struct mutation *m)
 	for (unsigned int i = 0; i < from->nr_reqs; i++)
 		if (kept[i].in.kind == FD_OBJ)
 			kept[i].in = some_fd(m, o->objs[kept[i].in.obj].kind, kept[i].in.end);
-	t.ring = (uint8_t)pick(m, m->s->nr_rings);
-	t.task = m->s->rings[t.ring].task;
+	on_some_ring(m, &t);
 	at = pick(m, m->s->nr_steps + 1u);
 	if (!insert_step(m->s, at, &t))
 		return false;
@@ -345,8 +351,7 @@ static bool change_wait(struct mutation *m)
 		s->steps[at].wait_nr = s->steps[at].kind == STEP_WAIT ? t.wait_nr : 0;
 		return true;
 	}
-	t.ring = (uint8_t)pick(m, s->nr_rings);
-	t.task = s->rings[t.ring].task;
+	on_some_ring(m, &t);
 	return insert_step(s, at, &t) != NULL;
 }
 
@@ -363,8 +368,7 @@ static bool change_limit(struct mutation *m)
 	for (unsigned int i = 0; !fresh && i < s->nr_steps && to == &t; i++)
 		if (s->steps[(at + i) % s->nr_steps].kind == STEP_MAX_WORKERS)
 			to = &s->steps[(at + i) % s->nr_steps];
-	t.ring = (uint8_t)pick(m, s->nr_rings);
-	t.task = s->rings[t.ring].task;
+	on_some_ring(m, &t);
 	for (unsigned int i = 0; i < 2; i++)
 		to->limit[i] = limits[pick(m, sizeof(limits) / sizeof(limits[0]))];
 	return to != &t || insert_step(s, at, &t) != NULL;
@@ -378,8 +382,7 @@ static bool change_affinity(struct mutation *m)
 
 	if (prng_chance(&m->p, 1, 3))
 		t = (struct step){ .kind = STEP_IOWQ_UNAFF };
-	t.ring = (uint8_t)pick(m, s->nr_rings);
-	t.task = s->rings[t.ring].task;
+	on_some_ring(m, &t);
 	return insert_step(s, at, &t) != NULL;
 }
 
@@ -403,9 +406,10 @@ static bool change_to(struct mutation *m)
 
 static bool add_tell(struct mutation *m)
 {
-	struct step t = { .kind = STEP_TELL, .ring = (uint8_t)pick(m, m->s->nr_rings), .len = pick(m, 100) };
+	struct step t = { .kind = STEP_TELL };
 
-	t.task = m->s->rings[t.ring].task;
+	on_some_ring(m, &t);
+	t.len = pick(m, 100);
 	return insert_step(m->s, pick(m, m->s->nr_steps + 1u), &t) != NULL;
 }
 
@@ -427,8 +431,7 @@ static bool change_files(struct mutation *m)
 	struct stream *s = m->s;
 	unsigned int at = pick(m, s->nr_steps + 1u);
 
-	t.ring = (uint8_t)pick(m, s->nr_rings);
-	t.task = s->rings[t.ring].task;
+	on_some_ring(m, &t);
 	t.value = t.kind != STEP_UNFILES && prng_chance(&m->p, 1, 2);
 	if (t.kind == STEP_FILES)
 		t.len = 2u * s->nr_objs;
