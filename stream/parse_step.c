@@ -1,4 +1,5 @@
 /* The parser: a step behind its first word, which has told its kind. */
+#include "core/base/ensure.h"
 #include "core/base/uapi.h"
 #include "stream/parse_req.h"
 
@@ -14,6 +15,33 @@ static bool read_ring(struct parser *p, struct step *t)
 	if (!parse_find_ring(p, &w, &t->ring))
 		return false;
 	t->task = p->s->rings[t->ring].task;
+	return true;
+}
+
+static bool read_fd(struct parser *p, struct step *t, struct span *w)
+{
+	unsigned int col = lex_col(&p->x);
+
+	if (lex_word(&p->x, w))
+		return parse_fd(p, w, &t->fd);
+	lex_error(&p->x, col, "expected a descriptor");
+	return false;
+}
+
+/* How many, which has to be said. */
+static bool read_count(struct parser *p, uint64_t max, const char *key, const char *of_what, uint32_t *out)
+{
+	unsigned int col = lex_col(&p->x);
+	struct span w;
+	uint64_t n = 0;
+
+	if (!lex_word(&p->x, &w)) {
+		lex_error(&p->x, col, "expected how many %s", of_what);
+		return false;
+	}
+	if (!lex_number(&p->x, &w, max, key, &n))
+		return false;
+	*out = (uint32_t)n;
 	return true;
 }
 
@@ -38,27 +66,21 @@ static void parse_submit(struct parser *p, struct step *t)
 	step_task(p, t, &a);
 }
 
-/* wait, reap and peek */
-static void parse_look(struct parser *p, struct step *t)
+/* Nothing but the ring: reap, peek, unfiles, probe. */
+static void parse_plain(struct parser *p, struct step *t)
 {
-	unsigned int col;
-	struct span w;
 	struct args a;
-	uint64_t n = 0;
 
-	if (!read_ring(p, t))
-		return;
-	col = lex_col(&p->x);
-	if (t->kind == STEP_WAIT) {
-		if (!lex_word(&p->x, &w)) {
-			lex_error(&p->x, col, "expected how many CQEs to wait for");
-			return;
-		}
-		if (!lex_number(&p->x, &w, STREAM_MAX_REQS, "wait", &n))
-			return;
-		t->wait_nr = (uint32_t)n;
-	}
-	if (parse_args(p, &a, 1 << ARG_TASK, NULL, NULL))
+	if (read_ring(p, t) && parse_args(p, &a, 1 << ARG_TASK, NULL, NULL))
+		step_task(p, t, &a);
+}
+
+static void parse_wait(struct parser *p, struct step *t)
+{
+	struct args a;
+
+	if (read_ring(p, t) && read_count(p, STREAM_MAX_REQS, "wait", "CQEs to wait for", &t->wait_nr) &&
+	    parse_args(p, &a, 1 << ARG_TASK, NULL, NULL))
 		step_task(p, t, &a);
 }
 
@@ -99,23 +121,12 @@ static void parse_iowq_aff(struct parser *p, struct step *t)
 static void parse_files(struct parser *p, struct step *t)
 {
 	static const struct stream_word open[] = { { "open", 1 }, { NULL, 0 } };
-	unsigned int col;
 	uint8_t filled = 0;
-	struct span w;
 	struct args a;
-	uint64_t n = 0;
 
-	if (!read_ring(p, t))
+	if (!read_ring(p, t) || !read_count(p, STREAM_MAX_SLOTS, "slots", "slots", &t->len))
 		return;
-	col = lex_col(&p->x);
-	if (t->kind == STEP_FILES && !lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected how many slots");
-		return;
-	}
-	if (t->kind == STEP_FILES && !lex_number(&p->x, &w, STREAM_MAX_SLOTS, "slots", &n))
-		return;
-	t->len = (uint32_t)n;
-	if (parse_args(p, &a, 1 << ARG_TASK, t->kind == STEP_FILES ? open : NULL, &filled))
+	if (parse_args(p, &a, 1 << ARG_TASK, open, &filled))
 		step_task(p, t, &a);
 	t->value = filled;
 }
@@ -124,18 +135,10 @@ static void parse_slot(struct parser *p, struct step *t)
 {
 	static const struct stream_word empty[] = { { "empty", 1 }, { NULL, 0 } };
 	uint8_t empties = 0;
-	unsigned int col;
 	struct span w;
 	struct args a;
 
-	if (!read_ring(p, t))
-		return;
-	col = lex_col(&p->x);
-	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected a descriptor");
-		return;
-	}
-	if (!parse_fd(p, &w, &t->fd))
+	if (!read_ring(p, t) || !read_fd(p, t, &w))
 		return;
 	if (t->fd.kind == FD_BAD)
 		lex_error(&p->x, w.col, "`none` cannot be registered");
@@ -158,16 +161,12 @@ static void parse_tell(struct parser *p, struct step *t)
 
 static void parse_direct(struct parser *p, struct step *t)
 {
-	unsigned int col = lex_col(&p->x), kind;
+	unsigned int col, kind;
 	struct span w;
 	struct args a;
 	uint64_t len = 0;
 
-	if (!lex_word(&p->x, &w)) {
-		lex_error(&p->x, col, "expected a descriptor");
-		return;
-	}
-	if (!parse_fd(p, &w, &t->fd))
+	if (!read_fd(p, t, &w))
 		return;
 	kind = t->fd.kind == FD_OBJ ? p->s->objs[t->fd.obj].kind : OBJ_KINDS;
 	col = lex_col(&p->x);
@@ -232,28 +231,28 @@ static void parse_exit(struct parser *p, struct step *t)
 		step_task(p, t, &a);
 }
 
+/* By the kind that a step's first word tells. */
+static void (*const parsers[STEP_KINDS])(struct parser *p, struct step *t) = {
+	[STEP_SUBMIT] = parse_submit,
+	[STEP_WAIT] = parse_wait,
+	[STEP_REAP] = parse_plain,
+	[STEP_PEEK] = parse_plain,
+	[STEP_MAX_WORKERS] = parse_max_workers,
+	[STEP_IOWQ_AFF] = parse_iowq_aff,
+	[STEP_FILES] = parse_files,
+	[STEP_SLOT] = parse_slot,
+	[STEP_UNFILES] = parse_plain,
+	[STEP_PROBE] = parse_plain,
+	[STEP_TELL] = parse_tell,
+	[STEP_WRITE] = parse_direct,
+	[STEP_READ] = parse_direct,
+	[STEP_OPEN] = parse_close,
+	[STEP_CLOSE] = parse_close,
+	[STEP_EXIT_THREAD] = parse_exit,
+};
+
 void parse_step_args(struct parser *p, struct step *t)
 {
-	if (t->kind == STEP_SUBMIT)
-		parse_submit(p, t);
-	else if (t->kind <= STEP_PEEK)
-		parse_look(p, t);
-	else if (t->kind == STEP_MAX_WORKERS)
-		parse_max_workers(p, t);
-	else if (t->kind == STEP_IOWQ_AFF)
-		parse_iowq_aff(p, t);
-	else if (t->kind == STEP_SLOT)
-		parse_slot(p, t);
-	else if (stream_step_on_files(t->kind))
-		parse_files(p, t);
-	else if (t->kind == STEP_PROBE)
-		parse_look(p, t);
-	else if (t->kind == STEP_TELL)
-		parse_tell(p, t);
-	else if (t->kind <= STEP_READ)
-		parse_direct(p, t);
-	else if (t->kind <= STEP_CLOSE)
-		parse_close(p, t);
-	else
-		parse_exit(p, t);
+	ENSURE(parsers[t->kind] != NULL);
+	parsers[t->kind](p, t);
 }
