@@ -574,6 +574,14 @@ bool req_self_completing(const struct facts *f, unsigned int r)
 	return !(req_may_be_iowq(f, r) && workers_may_be_held(f, r));
 }
 
+bool registers_as_foreigner(const struct facts *f, const struct step *st)
+{
+	const struct ring *ring = &f->s->rings[st->ring];
+
+	return (ring->flags & IORING_SETUP_SINGLE_ISSUER) && !(ring->flags & IORING_SETUP_R_DISABLED) &&
+	       ring->task != st->task;
+}
+
 bool fd_maybe_closed(const struct facts *f, const struct fdref *fd, uint32_t ev)
 {
 	if (f->process_exit < ev)

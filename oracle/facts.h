@@ -110,6 +110,15 @@ bool cancel_selects(const struct facts *f, const struct cancel_fact *c, unsigned
 /* Does cancel c select request r, and can both have been there at one time? */
 bool cancel_names(const struct facts *f, const struct cancel_fact *c, unsigned int r);
 
+/* A CQE that another ring, or a step, sent. */
+static inline bool is_message(const struct rec_event *e)
+{
+	return e->kind == REC_CQE && e->req == REC_NO_REQ && (e->a & ~0xffffffffull) == REC_UD_MSG;
+}
+
+/* A registration by another task than the one that may: once a SINGLE_ISSUER ring is enabled, it has one. */
+bool registers_as_foreigner(const struct facts *f, const struct step *st);
+
 /* Had r posted before cancel c was submitted, or before its turn came in its chain? Reaped by then, below the CQ tail that its
  * submit saw, or before its predecessor. */
 bool cancel_too_late(const struct facts *f, const struct cancel_fact *c, unsigned int r);

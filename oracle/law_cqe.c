@@ -15,7 +15,7 @@ static void one_cqe(struct court *c, uint32_t ev, uint32_t *next)
 	if (e->head != next[e->ring])
 		accuse(c, R_CQ_INDEX, ev, e->req, REC_NO_REQ, "CQE number %u reaped|number %u", e->head, next[e->ring]);
 	next[e->ring] = e->head + 1;
-	if (e->req == REC_NO_REQ && (e->a & ~0xffffffffull) == REC_UD_MSG)
+	if (is_message(e))
 		return; /* law_msg.c */
 	if (e->flags)
 		accuse(c, R_CQE_FLAGS, ev, e->req, REC_NO_REQ, "CQE flags %#x|0: one shot, no buffer, no notification",

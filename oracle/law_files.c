@@ -8,16 +8,12 @@
 static int refused(const struct facts *f, unsigned int step)
 {
 	const struct step *t = &f->s->steps[step];
-	const struct ring *ring = &f->s->rings[t->ring];
 
 	if (f->process_exit != NO_EVENT)
 		return 1;
 	if (!f->ring[t->ring].made || f->ring[t->ring].closed < f->step_begin[step])
 		return -EBADFD;
-	if ((ring->flags & IORING_SETUP_SINGLE_ISSUER) && !(ring->flags & IORING_SETUP_R_DISABLED) &&
-	    ring->task != t->task)
-		return -EEXIST;
-	return 0;
+	return registers_as_foreigner(f, t) ? -EEXIST : 0;
 }
 
 /* Some end that goes into the table may have been closed by a request of which the runner did not know. */

@@ -5,11 +5,6 @@
 #include "core/base/uapi.h"
 #include "oracle/court.h"
 
-static bool is_message(const struct rec_event *e)
-{
-	return e->kind == REC_CQE && e->req == REC_NO_REQ && (e->a & ~0xffffffffull) == REC_UD_MSG;
-}
-
 /* Does r have a CQE arrive, if it succeeds? */
 static bool announces(const struct sreq *q)
 {

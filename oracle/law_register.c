@@ -46,15 +46,6 @@ static void join(struct registry *g, unsigned int ring, unsigned int task)
 	set_limits(g, wq, g->kept[ring]);
 }
 
-/* Another task than the one that may: once the ring is enabled, it has one. */
-static bool is_foreign(const struct facts *f, const struct step *st)
-{
-	const struct ring *ring = &f->s->rings[st->ring];
-
-	return (ring->flags & IORING_SETUP_SINGLE_ISSUER) && !(ring->flags & IORING_SETUP_R_DISABLED) &&
-	       ring->task != st->task;
-}
-
 static void expect_return(struct registry *g, uint32_t ev, int want, int also)
 {
 	const struct rec_event *e = &g->c->f->rec->ev[ev];
@@ -78,7 +69,7 @@ static void max_workers(struct registry *g, const struct step *st, uint32_t ev)
 	bool huge = st->limit[BOUNDED] > INT32_MAX || st->limit[UNBOUNDED] > INT32_MAX;
 	uint32_t bounded = wq->made ? as_read(wq->limit[BOUNDED]) : 0;
 	uint32_t unbounded = wq->made ? as_read(wq->limit[UNBOUNDED]) : 0;
-	int want = is_foreign(g->c->f, st) ? -EEXIST : huge ? -EINVAL : 0;
+	int want = registers_as_foreigner(g->c->f, st) ? -EEXIST : huge ? -EINVAL : 0;
 
 	expect_return(g, ev, want, want);
 	if (want < 0)
@@ -104,7 +95,7 @@ static void iowq_aff(struct registry *g, const struct step *st, uint32_t ev)
 	bool binds = st->kind == STEP_IOWQ_AFF;
 	int want = 0, also;
 
-	if (is_foreign(g->c->f, st))
+	if (registers_as_foreigner(g->c->f, st))
 		want = -EEXIST;
 	else if (!g->wq[st->task].made || (binds && (st->value & there & ~g->cpus->a)))
 		want = -EINVAL;
