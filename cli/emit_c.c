@@ -282,13 +282,11 @@ static void do_iowq_unaff(const struct stream *s, unsigned int step, FILE *out)
 static void put_slots(const struct stream *s, unsigned int step, FILE *out)
 {
 	for (unsigned int i = 0; i < s->steps[step].len; i++) {
-		struct fdref fd = { FD_OBJ, (uint8_t)(i / 2), (uint8_t)(i % 2) };
-		bool open = fd.obj < s->nr_objs && s->objs[fd.obj].kind != OBJ_FIFO &&
-			    (!fd.end || stream_has_ends(s->objs[fd.obj].kind));
+		struct fdref fd;
+		bool open = stream_slot_fd(s, i, &fd);
 
 		for (unsigned int k = 0; k < step && open; k++)
-			open = s->steps[k].kind != STEP_CLOSE || s->steps[k].fd.obj != fd.obj ||
-			       s->steps[k].fd.end != fd.end;
+			open = s->steps[k].kind != STEP_CLOSE || !stream_same_fd(&s->steps[k].fd, &fd);
 		fputs(i ? ", " : " ", out);
 		if (open)
 			emit_fd(s, &fd, out);
@@ -478,15 +476,6 @@ static void put_steps(const struct stream *s, FILE *out)
 
 /* ---- the whole ---- */
 
-static bool registers(const struct stream *s)
-{
-	bool any = false;
-
-	for (unsigned int i = 0; i < s->nr_steps; i++)
-		any |= stream_step_on_iowq(s->steps[i].kind);
-	return any;
-}
-
 static unsigned int needs_of(const struct stream *s)
 {
 	static const unsigned int by_step[STEP_KINDS] = {
@@ -508,7 +497,7 @@ static unsigned int needs_of(const struct stream *s)
 	if (s->nr_reqs)
 		needs |= NEED_SET;
 	/* A thread of its own has an io-wq of its own: the next round finds no limits of this one. */
-	if (s->nr_tasks > 1 || registers(s))
+	if (s->nr_tasks > 1 || stream_registers_iowq(s))
 		needs |= NEED_CREW;
 	return needs & NEED_CREW ? needs : needs | NEED_SOLO;
 }

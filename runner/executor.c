@@ -126,11 +126,8 @@ static void note_host_fact(struct run *x, enum rec_host fact, uint64_t a, uint32
 static void note_host(struct run *x)
 {
 	struct backend_host h;
-	bool registers = false;
 
-	for (unsigned int i = 0; i < x->s->nr_steps; i++)
-		registers |= stream_step_on_iowq(x->s->steps[i].kind);
-	if (!registers)
+	if (!stream_registers_iowq(x->s))
 		return;
 	x->be->host(&h);
 	note_host_fact(x, HOST_LIMITS, h.nproc, h.cpus);

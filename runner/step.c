@@ -222,10 +222,11 @@ static void step_files(struct run *x, const struct step *st)
 	struct io_uring_rsrc_register sparse = { .nr = st->len, .flags = IORING_RSRC_REGISTER_SPARSE };
 	int32_t fds[STREAM_MAX_SLOTS];
 
-	for (unsigned int i = 0; i < st->len; i++)
-		fds[i] = i / 2 < x->s->nr_objs && x->s->objs[i / 2].kind != OBJ_FIFO && x->open[i / 2][i % 2] ?
-				 x->fd[i / 2][i % 2] :
-				 -1;
+	for (unsigned int i = 0; i < st->len; i++) {
+		struct fdref fd;
+
+		fds[i] = stream_slot_fd(x->s, i, &fd) && x->open[fd.obj][fd.end] ? run_fd(x, &fd) : -1;
+	}
 	if (st->value)
 		register_step(x, st, IORING_REGISTER_FILES, fds, st->len);
 	else

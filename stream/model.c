@@ -46,6 +46,21 @@ static bool same_step(const struct step *a, const struct step *b)
 	       a->limit[1] == b->limit[1];
 }
 
+bool stream_slot_fd(const struct stream *s, unsigned int slot, struct fdref *fd)
+{
+	*fd = (struct fdref){ FD_OBJ, (uint8_t)(slot / 2), (uint8_t)(slot % 2) };
+	return fd->obj < s->nr_objs && s->objs[fd->obj].kind != OBJ_FIFO &&
+	       (fd->end == END_OUT || stream_has_ends(s->objs[fd->obj].kind));
+}
+
+bool stream_registers_iowq(const struct stream *s)
+{
+	for (unsigned int i = 0; i < s->nr_steps; i++)
+		if (stream_step_on_iowq(s->steps[i].kind))
+			return true;
+	return false;
+}
+
 bool stream_registers_file(const struct stream *s, const struct fdref *fd)
 {
 	for (unsigned int i = 0; i < s->nr_steps; i++)

@@ -280,6 +280,12 @@ static inline unsigned int stream_slot(const struct fdref *fd)
 	return fd->kind == FD_OBJ ? 2u * fd->obj + fd->end : STREAM_MAX_SLOTS;
 }
 
+/* Whose slot it is: false: nobody's of the stream's, or an end of a fifo's, which is never registered. */
+bool stream_slot_fd(const struct stream *s, unsigned int slot, struct fdref *fd);
+
+/* Does some step set the limits or the processors of io-wq, or read them? */
+bool stream_registers_iowq(const struct stream *s);
+
 /* Does the stream register that file anywhere? */
 bool stream_registers_file(const struct stream *s, const struct fdref *fd);
 
