@@ -42,10 +42,9 @@ void engine_host(struct engine_host *out)
 	struct sched_cpus all;
 
 	sched_all_cpus(&all);
-	*out = (struct engine_host){ .cpus = IO_NR_CPUS, .nproc = IO_NR_PROC, .allowed = all.bits[0] };
-	for (unsigned int cpu = 0; cpu < SCHED_CPUS; cpu++)
-		if (all.bits[cpu / 64] >> cpu % 64 & 1)
-			out->cpu_ids = cpu + 1;
+	*out = (struct engine_host){
+		.cpus = IO_NR_CPUS, .nproc = IO_NR_PROC, .cpu_ids = sched_cpus_end(&all), .allowed = all.bits[0]
+	};
 }
 
 const char *engine_profile(void)

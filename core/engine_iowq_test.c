@@ -339,14 +339,12 @@ static void aff_of_other_task(void *arg)
 
 static void affinity(void)
 {
-	struct sched_cpus all, one = { { 0 } }, none = { { 0 } };
-	unsigned int cpu = 0;
+	struct sched_cpus all, one, none = { { 0 } };
+	unsigned int cpu;
 
 	sched_all_cpus(&all);
-	for (unsigned int i = 0; i < SCHED_CPUS; i++) /* the last there is */
-		if (all.bits[i / 64] >> i % 64 & 1)
-			cpu = i;
-	one.bits[cpu / 64] = 1ull << cpu % 64;
+	cpu = sched_cpus_end(&all) - 1;
+	one = sched_only_cpu(cpu);
 	none.bits[SCHED_CPUS / 64 - 1] = 1ull << 63;
 	tr_open(&shared, 8, DEFAULT);
 	in_other_task(aff_of_other_task, &all);

@@ -121,14 +121,10 @@ static int io_task_affinity(struct io_uring_task *tctx, const struct sched_cpus 
 static void io_clip_cpus(struct sched_cpus *cpus)
 {
 	struct sched_cpus all;
-	bool past = true;
 
 	sched_all_cpus(&all);
-	for (unsigned int cpu = SCHED_CPUS; past && cpu-- > 0;) {
-		past = !(all.bits[cpu / 64] >> cpu % 64 & 1);
-		if (past)
-			cpus->bits[cpu / 64] &= ~(1ull << cpu % 64);
-	}
+	for (unsigned int cpu = sched_cpus_end(&all); cpu < SCHED_CPUS; cpu++)
+		cpus->bits[cpu / 64] &= ~(1ull << cpu % 64);
 }
 
 /* nr: bytes of the mask; what is missing is 0, what is too much is not looked at. */

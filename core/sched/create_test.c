@@ -128,7 +128,7 @@ static void on_one(void *arg)
 	for (int i = 0; i < 3; i++) {
 		unsigned int cpu = sched_cpu();
 
-		CHECK(((struct sched_cpus *)arg)->bits[cpu / 64] >> cpu % 64 & 1);
+		CHECK(sched_cpus_has(arg, cpu));
 		sched_park(sched_now() + MSEC / 16);
 	}
 	CHECK_OP(sched_set_cpus(&none), ==, -EINVAL);
@@ -142,7 +142,7 @@ static void not_pinned(void *arg)
 	sched_all_cpus(&all);
 	CHECK_OP(sched_set_cpus(&all), ==, 0);
 	cpu = sched_cpu();
-	CHECK(all.bits[cpu / 64] >> cpu % 64 & 1);
+	CHECK(sched_cpus_has(&all, cpu));
 	CHECK_OP(sched_set_cpus(other), ==, 0);
 }
 

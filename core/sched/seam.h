@@ -90,12 +90,33 @@ void sched_set_hooks(sched_hook_fn *sleeping, sched_hook_fn *running, void *arg)
 void sched_block_begin(void);
 void sched_block_end(void);
 
-/* Processors. On sim there are two unless the run says otherwise, dealt out to the tasks in turn; on threads, the machine's. A set is what the caller
- * may run on until its task ends; the set of all is what the process was started with. */
+/* Processors. On sim there are two unless the run says otherwise, dealt out to the tasks in turn; on threads, the
+ * machine's. A set is what the caller may run on until its task ends; the set of all is what the process was started
+ * with. */
 #define SCHED_CPUS 1024
 struct sched_cpus {
 	uint64_t bits[SCHED_CPUS / 64];
 };
+static inline bool sched_cpus_has(const struct sched_cpus *cpus, unsigned int cpu)
+{
+	return cpus->bits[cpu / 64] >> cpu % 64 & 1;
+}
+static inline struct sched_cpus sched_only_cpu(unsigned int cpu)
+{
+	struct sched_cpus one = { { 0 } };
+
+	one.bits[cpu / 64] = 1ull << cpu % 64;
+	return one;
+}
+/* One more than the highest of them; 0: there is none. */
+static inline unsigned int sched_cpus_end(const struct sched_cpus *cpus)
+{
+	unsigned int end = SCHED_CPUS;
+
+	while (end > 0 && !sched_cpus_has(cpus, end - 1))
+		end--;
+	return end;
+}
 void sched_all_cpus(struct sched_cpus *out);
 int sched_set_cpus(const struct sched_cpus *cpus); /* of the caller; 0, or -EINVAL: there is none of them */
 unsigned int sched_cpu(void); /* where the caller runs; on threads it may be elsewhere by now */
@@ -179,8 +200,8 @@ struct sched_config {
 	struct sched_explore *explore; /* EXPLORE */
 	uint8_t *log; /* may be NULL: the choices made are written here, up to log_cap */
 	size_t log_cap;
-	unsigned int nodes,
-		node_cpus; /* sim's machine: so many NUMA nodes, each with so many processors, 64 in all at most; 0, 0: 1, 2 */
+	/* sim's machine: so many NUMA nodes, each with so many processors, 64 in all at most; 0, 0: 1, 2 */
+	unsigned int nodes, node_cpus;
 	uint64_t max_points; /* 0: no limit. Past it the run is ended as SCHED_RUNAWAY */
 	sched_trace_fn *trace; /* may be NULL; must not call into sched but for sched_name */
 	void *trace_arg;

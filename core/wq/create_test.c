@@ -369,14 +369,6 @@ static void test_a_busy_bucket_stalls_and_its_end_wakes(void)
 
 /* ---- processors ---- */
 
-static struct sched_cpus only(unsigned int cpu)
-{
-	struct sched_cpus one = { { 0 } };
-
-	one.bits[cpu / 64] = 1ull << cpu % 64;
-	return one;
-}
-
 /* The n-th there is, or SCHED_CPUS. */
 static unsigned int nth_cpu(unsigned int n)
 {
@@ -385,7 +377,7 @@ static unsigned int nth_cpu(unsigned int n)
 
 	sched_all_cpus(&all);
 	for (cpu = 0; cpu < SCHED_CPUS; cpu++)
-		if ((all.bits[cpu / 64] >> cpu % 64 & 1) && !n--)
+		if (sched_cpus_has(&all, cpu) && !n--)
 			break;
 	return cpu;
 }
@@ -393,11 +385,11 @@ static unsigned int nth_cpu(unsigned int n)
 static void pinned(void *arg)
 {
 	unsigned int cpu = nth_cpu(*(unsigned int *)arg % 2);
-	struct sched_cpus none = only(SCHED_CPUS - 1), one;
+	struct sched_cpus none = sched_only_cpu(SCHED_CPUS - 1), one;
 
 	if (cpu == SCHED_CPUS)
 		return;
-	one = only(cpu);
+	one = sched_only_cpu(cpu);
 	begin(4, 4);
 	CHECK_OP(io_wq_cpu_affinity(o.wq, &none), ==, -EINVAL);
 	CHECK_OP(io_wq_cpu_affinity(o.wq, &one), ==, 0);
@@ -435,7 +427,7 @@ static void moved(void *arg)
 	old = o.items[0].cpu;
 	if (cpu == old)
 		cpu = nth_cpu(1);
-	one = only(cpu);
+	one = sched_only_cpu(cpu);
 	CHECK_OP(io_wq_cpu_affinity(o.wq, &one), ==, 0);
 	if (time_is_virtual) {
 		sleep_until(4900 * MS);

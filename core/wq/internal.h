@@ -126,8 +126,8 @@ struct io_worker {
 	struct list workers_node, gone_node;
 	struct sched_task *task; /* set before it is on a list */
 	unsigned int init_retries;
-	unsigned int
-		node; /* of who queued the work that it is made for; SCHED_NO_NODE: the machine has one. Its maker's */
+	/* Of who queued the work that it is made for; SCHED_NO_NODE: the machine has one. Its maker's. */
+	unsigned int node;
 
 	struct mutex lock;
 	struct io_wq_work *cur_work;

@@ -2,14 +2,6 @@
  * it has. What is said of every node holds on a machine with one for that one, where nobody is placed. */
 #include "core/wq/test_owner.h"
 
-static struct sched_cpus only(unsigned int cpu)
-{
-	struct sched_cpus one = { { 0 } };
-
-	one.bits[cpu / 64] = 1ull << cpu % 64;
-	return one;
-}
-
 /* Moves the caller to the node's first processor that it may use, *cpu. False: there is none. */
 static bool go_to(unsigned int node, unsigned int *cpu)
 {
@@ -17,9 +9,9 @@ static bool go_to(unsigned int node, unsigned int *cpu)
 
 	sched_all_cpus(&all);
 	for (*cpu = 0; *cpu < SCHED_CPUS; ++*cpu) {
-		if (!(all.bits[*cpu / 64] >> *cpu % 64 & 1))
+		if (!sched_cpus_has(&all, *cpu))
 			continue;
-		one = only(*cpu);
+		one = sched_only_cpu(*cpu);
 		if (sched_set_cpus(&one) == 0 && sched_node() == node)
 			return true;
 	}
@@ -94,7 +86,7 @@ static void registered(void *arg)
 	if (!go_to(0, &far) || !go_to(sched_nr_nodes() - 1, &cpu))
 		return;
 	begin(4, 4);
-	one = only(far);
+	one = sched_only_cpu(far);
 	CHECK_OP(io_wq_cpu_affinity(o.wq, &one), ==, 0);
 	put(0, QUICK, 0);
 	WAIT_FOR(nr_done() == 1);

@@ -416,7 +416,7 @@ static bool io_worker_outside(struct io_wq *wq)
 		return false;
 	cpu = sched_cpu();
 	mutex_lock(&wq->cpus_lock);
-	inside = cpu >= SCHED_CPUS || wq->cpus.bits[cpu / 64] >> cpu % 64 & 1;
+	inside = cpu >= SCHED_CPUS || sched_cpus_has(&wq->cpus, cpu);
 	mutex_unlock(&wq->cpus_lock);
 	return !inside;
 }

@@ -23,7 +23,7 @@ static void nodes_add(unsigned int node, const struct bitmask *has, const struct
 		if (!numa_bitmask_isbitset(has, cpu))
 			continue;
 		nodes.of_cpu[cpu] = (uint8_t)node;
-		if (!(all->bits[cpu / 64] >> cpu % 64 & 1))
+		if (!sched_cpus_has(all, cpu))
 			continue;
 		nodes.cpus[node].bits[cpu / 64] |= 1ull << cpu % 64;
 		nodes.usable[node] = true;

@@ -71,8 +71,8 @@ struct worker {
 	struct atomic32 park; /* enum park_state. The token gives it `task`, by whoever took it out of the cache */
 	struct sched_task *task; /* NULL: end */
 	pthread_t thread;
-	unsigned int
-		node; /* where thread and stack are, for good, or SCHED_NO_NODE; the cache's to read, as is the name */
+	/* Where thread and stack are, for good, or SCHED_NO_NODE; the cache's to read, as is the name. */
+	unsigned int node;
 	char name[16];
 };
 
