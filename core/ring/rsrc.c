@@ -61,7 +61,7 @@ static void io_fill_slot(struct io_ring_ctx *ctx, unsigned int slot, struct file
 	ctx->files.alloc_hint = slot + 1;
 }
 
-/* From the hint to the end of the range, then from its beginning. */
+/* From the hint to the end of the range, then from its beginning. Without a table the range is empty. */
 static int io_find_free_slot(const struct io_file_table *t)
 {
 	unsigned int nr = t->alloc_end > t->alloc_start ? t->alloc_end - t->alloc_start : 0;
@@ -80,11 +80,9 @@ static int io_find_free_slot(const struct io_file_table *t)
 static int io_install_fixed_file(struct io_ring_ctx *ctx, struct file *file, unsigned int file_slot)
 {
 	bool alloc = file_slot == (uint32_t)IORING_FILE_INDEX_ALLOC;
-	int slot = alloc && ctx->files.nr ? io_find_free_slot(&ctx->files) : (int)(file_slot - 1);
+	int slot = alloc ? io_find_free_slot(&ctx->files) : (int)(file_slot - 1);
 
-	if (alloc && !ctx->files.nr)
-		return -ENFILE;
-	if (slot < 0 && alloc)
+	if (alloc && slot < 0)
 		return slot;
 	if (file->kind == FILE_RING)
 		return -EBADF;
@@ -155,22 +153,29 @@ static bool io_read_element(void *to, const void *array, size_t size, unsigned i
 	return io_copy_from_user(to, array ? (const char *)array + size * i : NULL, size);
 }
 
+/* An empty slot gets its descriptor; -1: it stays empty. */
+static int io_set_slot(struct io_ring_ctx *ctx, unsigned int slot, int32_t fd, uint64_t tag)
+{
+	struct file *file;
+
+	if (fd == -1)
+		return 0;
+	file = io_file_to_register(ctx, fd);
+	if (!file)
+		return -EBADF;
+	io_fill_slot(ctx, slot, file, tag);
+	return 0;
+}
+
 static int io_register_one(struct io_ring_ctx *ctx, const struct io_files_update *up, unsigned int i)
 {
 	uint64_t tag = 0;
 	int32_t fd = -1;
-	struct file *file;
 
 	if ((up->tags && !io_read_element(&tag, up->tags, sizeof(tag), i)) ||
 	    (up->fds && !io_read_element(&fd, up->fds, sizeof(fd), i)))
 		return -EFAULT;
-	if (fd == -1)
-		return tag ? -EINVAL : 0;
-	file = io_file_to_register(ctx, fd);
-	if (!file)
-		return -EBADF;
-	io_fill_slot(ctx, i, file, tag);
-	return 0;
+	return fd == -1 && tag ? -EINVAL : io_set_slot(ctx, i, fd, tag);
 }
 
 /* Nothing is said of what was never there. */
@@ -210,7 +215,6 @@ static int io_sqe_files_register(struct io_ring_ctx *ctx, const struct io_files_
 static int io_update_one(struct io_ring_ctx *ctx, const struct io_files_update *up, unsigned int i)
 {
 	uint64_t tag = 0;
-	struct file *file;
 	int32_t fd;
 
 	if ((up->tags && !io_read_element(&tag, up->tags, sizeof(tag), i)) ||
@@ -221,13 +225,7 @@ static int io_update_one(struct io_ring_ctx *ctx, const struct io_files_update *
 	if (fd == IORING_REGISTER_FILES_SKIP)
 		return 0;
 	io_empty_slot(ctx, up->offset + i);
-	if (fd == -1)
-		return 0;
-	file = io_file_to_register(ctx, fd);
-	if (!file)
-		return -EBADF;
-	io_fill_slot(ctx, up->offset + i, file, tag);
-	return 0;
+	return io_set_slot(ctx, up->offset + i, fd, tag);
 }
 
 /* How many were done before the first that failed; its error if there were none. */
