@@ -30,6 +30,13 @@ _Static_assert((int)ENGINE_TRACE_SUBMIT == (int)IO_TRACE_SUBMIT && (int)ENGINE_T
 		       (int)ENGINE_TRACE_ENDED == (int)IO_TRACE_ENDED &&
 		       (int)ENGINE_TRACE_CREATE == (int)IO_TRACE_CREATE,
 	       "the ring's tracepoints are the engine's");
+_Static_assert((int)ENGINE_CREATE_BY_SUBMITTER == (int)IO_WQ_BY_SUBMITTER &&
+		       (int)ENGINE_CREATE_BY_WORKER == (int)IO_WQ_BY_WORKER &&
+		       (int)ENGINE_CREATE_BY_TASK_WORK == (int)IO_WQ_BY_TASK_WORK &&
+		       (int)ENGINE_CREATE_BY_RETRY == (int)IO_WQ_BY_RETRY &&
+		       (int)ENGINE_CREATE_UNBOUND == (int)IO_TRACE_CREATE_UNBOUND &&
+		       (int)ENGINE_CREATE_ERR == (int)IO_TRACE_CREATE_ERR,
+	       "who makes a worker is said in the engine's words");
 
 void engine_trace(void (*fn)(void *ctx, unsigned int point, uint64_t user_data, int32_t res), void *ctx)
 {

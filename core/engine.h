@@ -77,9 +77,17 @@ enum engine_trace_point {
 	ENGINE_TRACE_WORKER, /* a worker begins with it: io_wq_submit_work */
 	ENGINE_TRACE_ARMED, /* poll or timer armed: io_poll_req_insert, io_timeout_start */
 	ENGINE_TRACE_ENDED, /* its result is there, not yet posted: io_req_set_res */
-	/* A worker is made, or could not be: create_io_worker. Of no request, user_data 0. res: who makes it (the submitter, a
-	 * worker, task work of the owner, a retry: 0 to 3), 16 for an unbound one, and the errno shifted by 8. */
-	ENGINE_TRACE_CREATE,
+	ENGINE_TRACE_CREATE, /* of no request (user_data 0): a worker is made, or could not be: create_io_worker */
+};
+
+/* CREATE: who makes it in the low bits of res, UNBOUND, and the errno above. */
+enum engine_create {
+	ENGINE_CREATE_BY_SUBMITTER,
+	ENGINE_CREATE_BY_WORKER,
+	ENGINE_CREATE_BY_TASK_WORK,
+	ENGINE_CREATE_BY_RETRY,
+	ENGINE_CREATE_UNBOUND = 1 << 4,
+	ENGINE_CREATE_ERR = 8,
 };
 
 /* Has fn called at each tracepoint (enum engine_trace_point), in the task or worker that gets there, with locks held: it

@@ -6,6 +6,12 @@ _Static_assert((int)TRACE_SUBMIT == (int)ENGINE_TRACE_SUBMIT && (int)TRACE_QUEUE
 		       (int)TRACE_WORKER == (int)ENGINE_TRACE_WORKER && (int)TRACE_ARMED == (int)ENGINE_TRACE_ARMED &&
 		       (int)TRACE_ENDED == (int)ENGINE_TRACE_ENDED && (int)TRACE_CREATE == (int)ENGINE_TRACE_CREATE,
 	       "a record names tracepoints as the engine does");
+_Static_assert((int)CREATE_BY_SUBMITTER == (int)ENGINE_CREATE_BY_SUBMITTER &&
+		       (int)CREATE_BY_WORKER == (int)ENGINE_CREATE_BY_WORKER &&
+		       (int)CREATE_BY_TASK_WORK == (int)ENGINE_CREATE_BY_TASK_WORK &&
+		       (int)CREATE_BY_RETRY == (int)ENGINE_CREATE_BY_RETRY &&
+		       (int)CREATE_UNBOUND == (int)ENGINE_CREATE_UNBOUND && (int)CREATE_ERR == (int)ENGINE_CREATE_ERR,
+	       "a record says who made a worker as the engine does");
 
 const struct backend backend_engine = {
 	.runner = RUNNER_SIM,
