@@ -111,13 +111,10 @@ static enum exit_status find_bugs(struct bank *b)
 /* Forbidden: a neutral mutant alarms, or a bug leaves the test green that its header names. */
 static enum exit_status run_bug(struct bank *b, struct bug *bug)
 {
-	bool known = bug->tested != TEST_NOT_RUN;
 	enum exit_status status = bank_trials(b, bug);
 
 	if (!bank_stop)
 		status = status_worse(status, bank_test(b, bug));
-	if (bug->tested != TEST_NOT_RUN && !known)
-		bank_keep_test(b, bug);
 	if (bug->tested == TEST_GREEN || (bug->neutral && bank_found(b, bug)))
 		status = status_worse(status, STATUS_FORBIDDEN);
 	return status;

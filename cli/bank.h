@@ -57,9 +57,9 @@ extern volatile int bank_stop;
 enum exit_status bank_build(const char *patch, const char *out, const char *program);
 /* Where the patches and the sources are. */
 const char *bank_root(void);
-/* Runs the test that the bug's header names, if it names one: on the engine as it is, where it has to be green, and on the
- * one with the bug. */
-enum exit_status bank_test(const struct bank *b, struct bug *bug);
+/* Runs the test that the bug's header names, if it names one and was not run yet: on the engine as it is, where it has to be
+ * green, and on the one with the bug. The result is kept. */
+enum exit_status bank_test(struct bank *b, struct bug *bug);
 
 /* ---- bank_trial.c ---- */
 

@@ -17,6 +17,15 @@ const char *bank_root(void)
 	return dir && *dir ? dir : ".";
 }
 
+/* The end of a child that was forked. */
+static enum exit_status wait_for(pid_t pid, int *status)
+{
+	if (pid > 0 && waitpid(pid, status, 0) == pid)
+		return STATUS_OK;
+	fprintf(stderr, "augur bank: %s: %s\n", pid < 0 ? "fork" : "waitpid", strerror(errno));
+	return STATUS_ENVIRONMENT;
+}
+
 enum exit_status bank_build(const char *patch, const char *out, const char *program)
 {
 	char script[PATH_MAX];
@@ -30,10 +39,8 @@ enum exit_status bank_build(const char *patch, const char *out, const char *prog
 		fprintf(stderr, "augur bank: %s: %s\n", script, strerror(errno));
 		_exit(STATUS_ENVIRONMENT);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
-		fprintf(stderr, "augur bank: fork: %s\n", strerror(errno));
+	if (wait_for(pid, &status) != STATUS_OK)
 		return STATUS_ENVIRONMENT;
-	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return STATUS_OK;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 2 ? STATUS_USAGE : STATUS_ENVIRONMENT;
@@ -53,10 +60,8 @@ static enum exit_status run_test(const char *program, const char *test, enum tes
 			execl(program, program, test, (char *)NULL);
 		_exit(127);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0) {
-		fprintf(stderr, "augur bank: fork: %s\n", strerror(errno));
+	if (wait_for(pid, &status) != STATUS_OK)
 		return STATUS_ENVIRONMENT;
-	}
 	if (WIFEXITED(status) && (WEXITSTATUS(status) == 2 || WEXITSTATUS(status) == 127)) {
 		fprintf(stderr, "augur bank: %s: no test %s\n", program, test);
 		return STATUS_USAGE;
@@ -82,7 +87,7 @@ static enum exit_status build_healthy(const struct bank *b, const char *program,
 	return status;
 }
 
-enum exit_status bank_test(const struct bank *b, struct bug *bug)
+enum exit_status bank_test(struct bank *b, struct bug *bug)
 {
 	char path[PATH_MAX], sim[BANK_TEST + 8];
 	enum test_result healthy;
@@ -105,5 +110,7 @@ enum exit_status bank_test(const struct bank *b, struct bug *bug)
 		status = run_test(path, bug->test, &bug->tested);
 	if (bank_stop)
 		bug->tested = TEST_NOT_RUN; /* Ctrl-C ends the test as well, which is not red for that */
+	if (bug->tested != TEST_NOT_RUN)
+		bank_keep_test(b, bug);
 	return status;
 }
