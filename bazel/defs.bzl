@@ -7,7 +7,6 @@
   augur_binary    a program, static if it says so and the config can
   fuzz_target     a libFuzzer / AFL++ target, and the test that replays its corpus
   stream_test     streams run by `augur run` on one runner
-  page_test       a page that shows runs of the simulation
 
 Includes are written from the workspace root ("core/base/list.h"); the one exception is "sched/sched.h", which is found
 by include path in the scheduler that is linked.
@@ -192,19 +191,5 @@ def stream_test(name, streams, on, args = [], tags = [], data = [], size = "medi
         data = [augur] + hands.values() + streams + data,
         size = size,
         tags = tags + (["external", "local"] if on == "kernel" else []) + ([] if on == "engine" else ["no-tsan"]),
-        **kw
-    )
-
-def page_test(name, page, streams, **kw):
-    """Looks whether the runs of `streams` that a page shows are what `augur run --on sim --trace` prints."""
-    augur = "//cli:augur"
-    sim = "//runner:augur-sim"
-    native.sh_test(
-        name = name,
-        srcs = ["questions_test.sh"],
-        args = ["$(rootpath %s)" % label for label in [page, augur, sim]],
-        data = [page, augur, sim] + streams,
-        size = "small",
-        tags = ["no-tsan"],
         **kw
     )
