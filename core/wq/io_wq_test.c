@@ -123,6 +123,8 @@ static void second_worker(void *arg)
 	CHECK_OP(result(0), ==, 1);
 	CHECK_OP(nr_workers(o.wq, IO_WQ_ACCT_BOUND), <=, 3u);
 	CHECK_OP(o.made[IO_WQ_BY_SUBMITTER] + o.made[IO_WQ_BY_TASK_WORK], ==, nr_workers(o.wq, IO_WQ_ACCT_BOUND));
+	CHECK_OP(o.made[IO_WQ_BY_SUBMITTER], >=, 1u);
+	CHECK_OP(o.made[IO_WQ_BY_TASK_WORK], <=, o.nr_requests);
 	open_gate(0);
 	WAIT_FOR(nr_done() == 2);
 	end();
